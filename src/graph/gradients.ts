@@ -1,0 +1,77 @@
+import { CadreError } from "../core/errors.js";
+import { expectShape, type TapeEntry, type Value } from "./graph.js";
+import { add } from "./ops/elementwise.js";
+
+/**
+ * Reverse-mode differentiation: adds to the graph the nodes that compute the derivative of a scalar with respect to each of `parameters`.
+ *
+ * Only what lies between the parameters and the scalar is differentiated: a frozen weight costs no product of its own.
+ *
+ * @returns one gradient per parameter, of its shape; undefined where the scalar does not depend on it.
+ * @throws CadreError `invalid-argument` unless `scalar` has shape `[]`.
+ */
+export function gradients(scalar: Value, parameters: readonly Value[]): (Value | undefined)[] {
+  expectShape("gradients", "a scalar", scalar, []);
+  // The backward nodes are not differentiated again.
+  return scalar.graph.untaped(() => walkBack(scalar, parameters));
+}
+
+function walkBack(scalar: Value, parameters: readonly Value[]): (Value | undefined)[] {
+  const graph = scalar.graph;
+  const entries = entriesBetween(graph.tape, parameters, scalar);
+  const adjoints = new Map<Value, Value>([[scalar, graph.scalar(scalar.dtype, 1)]]);
+  const dependent = new Set<Value>(parameters);
+  for (const entry of entries) {
+    for (const output of entry.outputs) {
+      dependent.add(output);
+    }
+  }
+  for (const entry of entries.toReversed()) {
+    const outputGradients = entry.outputs.map((output) => adjoints.get(output));
+    if (outputGradients.every((gradient) => gradient === undefined)) {
+      continue;
+    }
+    const needed = entry.inputs.map((input) => dependent.has(input));
+    const inputGradients = entry.backward(outputGradients, needed);
+    entry.inputs.forEach((input, index) => {
+      const gradient = inputGradients[index];
+      if (gradient === undefined || !needed[index]) {
+        return;
+      }
+      if (gradient.dtype !== input.dtype) {
+        throw new CadreError("internal", `gradient of ${entry.label}: expected ${input.dtype}, got ${gradient.dtype}`);
+      }
+      expectShape(`gradient of ${entry.label}`, `input ${index}`, gradient, input.shape);
+      const before = adjoints.get(input);
+      adjoints.set(input, before === undefined ? gradient : add(before, gradient));
+    });
+  }
+  return parameters.map((parameter) => adjoints.get(parameter));
+}
+
+/** The operations through which the scalar depends on the parameters, in order. */
+function entriesBetween(tape: readonly TapeEntry[], parameters: readonly Value[], scalar: Value): TapeEntry[] {
+  const fromParameters = new Set<Value>(parameters);
+  const downstream: TapeEntry[] = [];
+  for (const entry of tape) {
+    if (entry.inputs.some((input) => fromParameters.has(input))) {
+      downstream.push(entry);
+      for (const output of entry.outputs) {
+        fromParameters.add(output);
+      }
+    }
+  }
+  const towardsScalar = new Set<Value>([scalar]);
+  const between: TapeEntry[] = [];
+  for (const entry of downstream.toReversed()) {
+    if (entry.outputs.some((output) => towardsScalar.has(output))) {
+      between.push(entry);
+      for (const input of entry.inputs) {
+        if (fromParameters.has(input)) {
+          towardsScalar.add(input);
+        }
+      }
+    }
+  }
+  return between.reverse();
+}

@@ -1,0 +1,95 @@
+import { CadreError } from "../../core/errors.js";
+import { graphOf, type Value } from "../graph.js";
+import { formatShape, sameShape } from "../shape.js";
+import { add, mul, sub } from "./elementwise.js";
+import { matmul } from "./matmul.js";
+import { reduceSumNode, sumTo } from "./primitives.js";
+import { softmax } from "./softmax.js";
+
+/**
+ * What is added to attention scores: a trainable part, broadcast over the batch, and a mask of 0 and large negative numbers.
+ * Both are added once, here, and the sum is shared by every layer that uses it.
+ */
+export interface AttentionBias {
+  /** `[1 or batch, 1 or heads, queries, keys]`. */
+  readonly total: Value;
+  /** The trainable part; the scores' gradient is summed to its shape layer by layer, which is far smaller than the scores. */
+  readonly position: Value | undefined;
+}
+
+/** Joins a position bias `[1, heads, queries, keys]` and a mask `[batch, 1, 1 or queries, keys]`; at least one is given. */
+export function attentionBias(position: Value | undefined, mask: Value | undefined): AttentionBias {
+  if (position === undefined || mask === undefined) {
+    const total = position ?? mask;
+    if (total === undefined) {
+      throw new CadreError("invalid-argument", "attentionBias: expected a position bias or a mask, got neither");
+    }
+    return { total, position };
+  }
+  return { total: graphOf("attentionBias", position, mask).untaped(() => add(position, mask)), position };
+}
+
+/** Options of `attention`. */
+export interface AttentionOptions {
+  readonly bias?: AttentionBias | undefined;
+  /** Factor of the scores; default 1, as in T5. */
+  readonly scale?: number;
+  /** Multiplies the probabilities element by element: dropout, `[batch, heads, queries, keys]` or broadcasting to it. */
+  readonly dropout?: Value | undefined;
+}
+
+/**
+ * `dropout ∘ softmax(scale · q kᵀ + bias) · v`. `q [batch, heads, queries, headDim]`, `k` and `v [batch, heads, keys, headDim]`.
+ *
+ * The backward pass keeps the probabilities, and uses Σ_j P_ij dP_ij = Σ_d O_id dO_id (Dao et al. 2022, appendix B.2), so that only two
+ * element-wise passes over the `[queries, keys]` matrices remain.
+ */
+export function attention(query: Value, key: Value, value: Value, options: AttentionOptions = {}): Value {
+  const { bias, scale = 1, dropout } = options;
+  if (query.shape.length !== 4 || !sameShape(key.shape, value.shape)) {
+    throw new CadreError(
+      "invalid-argument",
+      `attention: expected q [batch, heads, queries, headDim] and equal k and v, got ${formatShape(query.shape)}, ${formatShape(key.shape)}, ${formatShape(value.shape)}`,
+    );
+  }
+  const graph = graphOf("attention", query, key, value, bias?.total);
+  const { probabilities, dropped, output } = graph.untaped(() => {
+    const products = matmul(query, key, { transposeB: true, alpha: scale });
+    const scores = bias === undefined ? products : add(products, bias.total);
+    if (!sameShape(scores.shape, products.shape)) {
+      throw new CadreError(
+        "invalid-argument",
+        `attention: expected a bias that broadcasts to ${formatShape(products.shape)}, got ${formatShape(scores.shape)}`,
+      );
+    }
+    const normalized = softmax(scores);
+    const kept = dropout === undefined ? normalized : mul(normalized, dropout);
+    return { probabilities: normalized, dropped: kept, output: matmul(kept, value) };
+  });
+  const position = bias?.position;
+  graph.record({
+    label: "attention",
+    inputs: [query, key, value, ...(position === undefined ? [] : [position])],
+    outputs: [output],
+    backward: ([gradient], needed) => {
+      if (gradient === undefined) {
+        return [];
+      }
+      const valueGradient = needed[2] ? matmul(dropped, gradient, { transposeA: true }) : undefined;
+      if (!needed[0] && !needed[1] && !needed[3]) {
+        return [undefined, undefined, valueGradient];
+      }
+      const product = matmul(gradient, value, { transposeB: true });
+      const probabilityGradient = dropout === undefined ? product : mul(product, dropout);
+      const rowSums = reduceSumNode(mul(gradient, output), [3], true);
+      const scoreGradient = mul(sub(probabilityGradient, rowSums), probabilities);
+      return [
+        needed[0] ? matmul(scoreGradient, key, { alpha: scale }) : undefined,
+        needed[1] ? matmul(scoreGradient, query, { transposeA: true, alpha: scale }) : undefined,
+        valueGradient,
+        needed[3] && position !== undefined ? sumTo(scoreGradient, position.shape) : undefined,
+      ];
+    },
+  });
+  return output;
+}

@@ -1,0 +1,92 @@
+import * as z from "zod";
+import { CadreError } from "../../core/errors.js";
+
+const positive = z.int().positive();
+
+/** Hugging Face's `config.json` of the T5 family; fields that Cadre does not use are kept when a model is saved again. */
+const t5ConfigSchema = z.looseObject({
+  model_type: z.enum(["t5", "mt5"]).default("t5"),
+  vocab_size: positive.default(32128),
+  d_model: positive.default(512),
+  d_kv: positive.default(64),
+  d_ff: positive.default(2048),
+  num_layers: positive.default(6),
+  num_decoder_layers: positive.nullish(),
+  num_heads: positive.default(8),
+  relative_attention_num_buckets: positive.default(32),
+  relative_attention_max_distance: positive.default(128),
+  dropout_rate: z.number().min(0).lt(1).default(0.1),
+  layer_norm_epsilon: z.number().positive().default(1e-6),
+  feed_forward_proj: z.enum(["relu", "gated-gelu", "gated-silu", "gelu"]).default("relu"),
+  tie_word_embeddings: z.boolean().default(true),
+  pad_token_id: z.int().nonnegative().default(0),
+  eos_token_id: z.int().nonnegative().default(1),
+  decoder_start_token_id: z.int().nonnegative().nullish(),
+});
+
+/** The activation of a feed-forward layer. */
+export type FeedForwardActivation = "relu" | "gelu-tanh" | "gelu-erf" | "silu";
+
+/** A T5 model's shape; names as in the papers' code, defaults those of Hugging Face's `T5Config`. */
+export interface T5Config {
+  readonly vocabularySize: number;
+  /** d_model */
+  readonly width: number;
+  /** d_kv; `heads · headWidth` may differ from `width`. */
+  readonly headWidth: number;
+  readonly heads: number;
+  /** d_ff */
+  readonly feedForwardWidth: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly relativeBuckets: number;
+  readonly relativeMaxDistance: number;
+  readonly dropoutRate: number;
+  readonly normEpsilon: number;
+  readonly gated: boolean;
+  readonly activation: FeedForwardActivation;
+  /** The output projection is the embedding, and decoder outputs are scaled by width^-0.5 (T5 1.0). */
+  readonly tied: boolean;
+  readonly padId: number;
+  readonly endId: number;
+  readonly decoderStartId: number;
+  /** The file's content, written back unchanged. */
+  readonly source: Readonly<Record<string, unknown>>;
+}
+
+/** Reads the content of a `config.json`. @throws CadreError `invalid-file` naming every field that is wrong. */
+export function parseT5Config(content: unknown): T5Config {
+  const parsed = t5ConfigSchema.safeParse(content);
+  if (!parsed.success) {
+    throw new CadreError("invalid-file", `config.json: expected a T5 configuration:\n${z.prettifyError(parsed.error)}`);
+  }
+  const fields = parsed.data;
+  return {
+    vocabularySize: fields.vocab_size,
+    width: fields.d_model,
+    headWidth: fields.d_kv,
+    heads: fields.num_heads,
+    feedForwardWidth: fields.d_ff,
+    encoderLayers: fields.num_layers,
+    decoderLayers: fields.num_decoder_layers ?? fields.num_layers,
+    relativeBuckets: fields.relative_attention_num_buckets,
+    relativeMaxDistance: fields.relative_attention_max_distance,
+    dropoutRate: fields.dropout_rate,
+    normEpsilon: fields.layer_norm_epsilon,
+    gated: fields.feed_forward_proj.startsWith("gated-"),
+    activation: activations[fields.feed_forward_proj],
+    tied: fields.tie_word_embeddings,
+    padId: fields.pad_token_id,
+    endId: fields.eos_token_id,
+    decoderStartId: fields.decoder_start_token_id ?? fields.pad_token_id,
+    source: fields,
+  };
+}
+
+/** transformers reads "gated-gelu" as gelu_new, the tanh form, but plain "gelu" as the exact one. */
+const activations = {
+  relu: "relu",
+  "gated-gelu": "gelu-tanh",
+  "gated-silu": "silu",
+  gelu: "gelu-erf",
+} as const;

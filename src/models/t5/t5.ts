@@ -1,0 +1,214 @@
+import type { Value } from "../../graph/graph.js";
+import { geluErf, geluTanh, relu, silu } from "../../graph/ops/activations.js";
+import { type AttentionBias, attention, attentionBias } from "../../graph/ops/attention.js";
+import { add, compare, logical, mul, where } from "../../graph/ops/elementwise.js";
+import { gatherRows } from "../../graph/ops/gather.js";
+import { matmul } from "../../graph/ops/matmul.js";
+import { rmsNorm } from "../../graph/ops/normalization.js";
+import { concat, reshape, slice, transpose } from "../../graph/ops/shape-ops.js";
+import { sizeAt } from "../../graph/shape.js";
+import { createDropout, type Dropout } from "../dropout.js";
+import type { SubLayer } from "../hooks.js";
+import type { BuildContext, Model, TargetStates } from "../model.js";
+import { t5BatchInputs, t5Feeds } from "./batch.js";
+import type { T5Config } from "./config.js";
+import { t5ForwardCost } from "./cost.js";
+import {
+  attentionPath,
+  EMBEDDING,
+  feedForwardPath,
+  OUTPUT_PROJECTION,
+  relativeBiasName,
+  type Stack,
+  subLayersOf,
+  t5HookPoints,
+  t5Parameters,
+} from "./parameters.js";
+import { relativePositionBuckets } from "./relative-position.js";
+
+/** Added to scores that must not count: far below any score, far above float32's smallest number. */
+const MASKED = -1e9;
+
+/** The T5 encoder-decoder, 1.0 and 1.1 (Raffel et al. 2020; transformers `T5ForConditionalGeneration`). */
+export function createT5(config: T5Config): Model {
+  return {
+    kind: "t5",
+    vocabularySize: config.vocabularySize,
+    padId: config.padId,
+    endId: config.endId,
+    parameters: t5Parameters(config),
+    hookPoints: t5HookPoints(config),
+    batchInputs: t5BatchInputs,
+    feeds: (batch) => t5Feeds(batch, config),
+    forward: (context, batch) => forward(config, context, batch),
+    forwardCost: (shape) => t5ForwardCost(config, shape),
+  };
+}
+
+/** What every block needs. */
+interface Builder {
+  readonly config: T5Config;
+  readonly context: BuildContext;
+  readonly dropout: Dropout;
+  /** A parameter, through its hook. */
+  readonly parameter: (name: string) => Value;
+  /** `input · weightᵀ`, through its hook. */
+  readonly linear: (name: string, input: Value) => Value;
+}
+
+function forward(config: T5Config, context: BuildContext, batch: Readonly<Record<string, Value>>): TargetStates {
+  const parameter = (name: string): Value => {
+    const value = context.parameter(name);
+    return context.hooks?.parameter?.(name, value) ?? value;
+  };
+  const linear = (name: string, input: Value): Value => {
+    const output = matmul(input, parameter(name), { transposeB: true });
+    return context.hooks?.linear?.(name, input, output) ?? output;
+  };
+  const build: Builder = { config, context, dropout: createDropout(context.dropout), parameter, linear };
+  const { inputIds, inputSegments, decoderIds, targetSegments, targetSequences } = batch;
+  if (!inputIds || !inputSegments || !decoderIds || !targetSegments || !targetSequences) {
+    throw new TypeError("t5: the batch lacks one of the inputs that batchInputs names");
+  }
+  const [inputEmbeddings, decoderEmbeddings] = embed(parameter(EMBEDDING), inputIds, decoderIds, config.width);
+
+  const sameInput = equalPairs(inputSegments, inputSegments);
+  const encoderBias = attentionBias(positionBias(build, "encoder", inputIds), maskOf(sameInput));
+  let states = build.dropout.apply(inputEmbeddings, 1);
+  for (let block = 0; block < config.encoderLayers; block++) {
+    for (const subLayer of subLayersOf("encoder", block, config.width)) {
+      states = residual(build, subLayer, states, (normalized) =>
+        subLayer.kind === "feed-forward"
+          ? feedForward(build, subLayer, normalized)
+          : attend(build, subLayer, normalized, normalized, encoderBias),
+      );
+    }
+  }
+  const memory = finish(build, "encoder", states);
+
+  const length = sizeAt(decoderIds.shape, 1, "t5");
+  const visible = logical("And", equalPairs(targetSequences, targetSequences), causal(build, length));
+  const decoderBias = attentionBias(positionBias(build, "decoder", decoderIds), maskOf(visible));
+  const crossBias = attentionBias(undefined, maskOf(equalPairs(targetSegments, inputSegments)));
+  states = build.dropout.apply(decoderEmbeddings, 1);
+  for (let block = 0; block < config.decoderLayers; block++) {
+    for (const subLayer of subLayersOf("decoder", block, config.width)) {
+      states = residual(build, subLayer, states, (normalized) => {
+        switch (subLayer.kind) {
+          case "self-attention":
+            return attend(build, subLayer, normalized, normalized, decoderBias);
+          case "cross-attention":
+            return attend(build, subLayer, normalized, memory, crossBias);
+          case "feed-forward":
+            return feedForward(build, subLayer, normalized);
+        }
+      });
+    }
+  }
+  const finished = finish(build, "decoder", states);
+  // [rows, targetLength, d] → [rows · targetLength, d]
+  const hidden = reshape(finished, [sizeAt(decoderIds.shape, 0, "t5") * length, config.width]);
+  return config.tied
+    ? { hidden: mul(hidden, config.width ** -0.5), head: parameter(EMBEDDING) }
+    : { hidden, head: parameter(OUTPUT_PROJECTION) };
+}
+
+/** Looks up both stacks' ids at once, so that the embedding's gradient is one scatter. */
+function embed(table: Value, inputIds: Value, decoderIds: Value, width: number): [Value, Value] {
+  const [rows, inputLength] = [sizeAt(inputIds.shape, 0, "t5"), sizeAt(inputIds.shape, 1, "t5")];
+  const targetLength = sizeAt(decoderIds.shape, 1, "t5");
+  const inputs = rows * inputLength;
+  const targets = rows * targetLength;
+  // [rows · (inputLength + targetLength), d]
+  const both = gatherRows(table, concat([reshape(inputIds, [inputs]), reshape(decoderIds, [targets])], 0));
+  return [
+    reshape(slice(both, { axis: 0, start: 0, end: inputs }), [rows, inputLength, width]),
+    reshape(slice(both, { axis: 0, start: inputs, end: inputs + targets }), [rows, targetLength, width]),
+  ];
+}
+
+/** `states + dropout(hook(layer(norm(states))))`. */
+function residual(build: Builder, subLayer: SubLayer, states: Value, layer: (normalized: Value) => Value): Value {
+  const weight = build.parameter(`${subLayer.path}.layer_norm.weight`);
+  const output = layer(rmsNorm(states, weight, build.config.normEpsilon));
+  const hooked = build.context.hooks?.afterSubLayer?.(subLayer, output) ?? output;
+  return add(states, build.dropout.apply(hooked, 1));
+}
+
+function finish(build: Builder, stack: Stack, states: Value): Value {
+  const weight = build.parameter(`${stack}.final_layer_norm.weight`);
+  return build.dropout.apply(rmsNorm(states, weight, build.config.normEpsilon), 1);
+}
+
+function attend(build: Builder, subLayer: SubLayer, queries: Value, keys: Value, bias: AttentionBias): Value {
+  const { heads, headWidth } = build.config;
+  const path = attentionPath(subLayer);
+  // [rows, length, heads · headWidth] → [rows, heads, length, headWidth]
+  const splitHeads = (value: Value): Value => {
+    const [rows, length] = [sizeAt(value.shape, 0, "t5"), sizeAt(value.shape, 1, "t5")];
+    return transpose(reshape(value, [rows, length, heads, headWidth]), [0, 2, 1, 3]);
+  };
+  const query = splitHeads(build.linear(`${path}.q.weight`, queries));
+  const key = splitHeads(build.linear(`${path}.k.weight`, keys));
+  const value = splitHeads(build.linear(`${path}.v.weight`, keys));
+  const scoreShape = [...query.shape.slice(0, 3), sizeAt(key.shape, 2, "t5")];
+  const dropped = build.dropout.attention(value, scoreShape);
+  const context = attention(query, key, dropped.values, { bias, dropout: dropped.probabilityMask });
+  // [rows, heads, length, headWidth] → [rows, length, heads · headWidth]
+  const joined = reshape(transpose(context, [0, 2, 1, 3]), [
+    sizeAt(queries.shape, 0, "t5"),
+    sizeAt(queries.shape, 1, "t5"),
+    heads * headWidth,
+  ]);
+  return build.linear(`${path}.o.weight`, joined);
+}
+
+const activationFunctions = { relu, "gelu-tanh": geluTanh, "gelu-erf": geluErf, silu } as const;
+
+function feedForward(build: Builder, subLayer: SubLayer, input: Value): Value {
+  const path = feedForwardPath(subLayer);
+  const activate = activationFunctions[build.config.activation];
+  const hidden = build.config.gated
+    ? mul(activate(build.linear(`${path}.wi_0.weight`, input)), build.linear(`${path}.wi_1.weight`, input))
+    : activate(build.linear(`${path}.wi.weight`, input));
+  return build.linear(`${path}.wo.weight`, build.dropout.apply(hidden, 1));
+}
+
+/** The stack's relative position bias, `[1, heads, length, length]`. */
+function positionBias(build: Builder, stack: Stack, ids: Value): Value {
+  const { heads, relativeBuckets, relativeMaxDistance } = build.config;
+  const length = sizeAt(ids.shape, 1, "t5");
+  const data = relativePositionBuckets({
+    queries: length,
+    keys: length,
+    buckets: relativeBuckets,
+    maxDistance: relativeMaxDistance,
+    bidirectional: stack === "encoder",
+  });
+  const buckets = build.context.graph.constant({ dtype: "int32", shape: [length * length], data });
+  // [length², heads] → [1, heads, length, length]
+  const byPair = gatherRows(build.parameter(relativeBiasName(stack)), buckets);
+  return reshape(transpose(byPair, [1, 0]), [1, heads, length, length]);
+}
+
+/** `[rows, 1, queries, keys]`: whether query and key carry the same number. */
+function equalPairs(queries: Value, keys: Value): Value {
+  const [rows, queryLength] = [sizeAt(queries.shape, 0, "t5"), sizeAt(queries.shape, 1, "t5")];
+  const keyLength = sizeAt(keys.shape, 1, "t5");
+  return compare("Equal", reshape(queries, [rows, 1, queryLength, 1]), reshape(keys, [rows, 1, 1, keyLength]));
+}
+
+/** `[1, 1, length, length]`: whether the key lies at or before the query. */
+function causal(build: Builder, length: number): Value {
+  const positions = build.context.graph.constant({
+    dtype: "int32",
+    shape: [length],
+    data: Int32Array.from({ length }, (_, position) => position),
+  });
+  return compare("LessOrEqual", reshape(positions, [1, 1, 1, length]), reshape(positions, [1, 1, length, 1]));
+}
+
+function maskOf(visible: Value): Value {
+  const { graph } = visible;
+  return where(visible, graph.scalar("float32", 0), graph.scalar("float32", MASKED));
+}

@@ -1,0 +1,83 @@
+import type { Tensor } from "../tensors/tensor.js";
+
+/** Where programs run. Only `cpu` so far. */
+export type DeviceKind = "cpu";
+
+/** Options of `openDevice`. */
+export interface DeviceOptions {
+  /** Where to run; default `"cpu"`. */
+  readonly kind?: DeviceKind;
+  /** Threads of one operator, 1 or more; default: the cores that this process may use. */
+  readonly threads?: number;
+}
+
+/** What `Device.compile` needs beside the model. */
+export interface CompileOptions {
+  /** Name used in error messages and profiles. */
+  readonly name?: string;
+  /** Folder against which the model's external data locations are resolved (weights mapped from safetensors files). */
+  readonly weightsFolder?: string;
+  /**
+   * Graph outputs that replace a slot of the state after a run: slot name to output name. Such outputs never leave the worker.
+   * A slot is fed to the graph input of the same name.
+   */
+  readonly updates?: Readonly<Record<string, string>>;
+  /**
+   * Float outputs that must hold only finite numbers for the updates to be committed; otherwise the state stays as it was before the run
+   * (with a loop of several steps: as before its first step) and the result says `committed: false`.
+   */
+  readonly guards?: readonly string[];
+  /** Write ONNX Runtime's profile (Chrome trace JSON) with this path prefix; for measuring only. */
+  readonly profilePrefix?: string;
+}
+
+/** Options of one run. */
+export interface RunOptions {
+  /** State whose slots are fed to the inputs that `feeds` leaves out, and which the program's updates replace. */
+  readonly state?: State;
+  /** Takes effect before the run starts; a run that has started is finished (an ONNX Runtime call cannot be interrupted safely). */
+  readonly signal?: AbortSignal;
+}
+
+/** What a run returns. */
+export interface RunResult {
+  /** Outputs by name, without those that went into the state. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** Whether the updates were committed; true for programs without updates. */
+  readonly committed: boolean;
+  /** Wall time of the runtime's call in seconds, without the message passing. */
+  readonly seconds: number;
+}
+
+/** Named tensors that stay beside the programs (weights, optimizer state), shared by all programs of the device. */
+export interface State extends AsyncDisposable {
+  /** Reads copies of the named slots, all by default. */
+  read(names?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
+  /** Adds or replaces slots. */
+  write(tensors: ReadonlyMap<string, Tensor>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A compiled graph. Calls are queued: one runs at a time on a device. */
+export interface Program extends AsyncDisposable {
+  /** Inputs of the graph, in order. */
+  readonly inputs: readonly string[];
+  /** Outputs of the graph, in order. */
+  readonly outputs: readonly string[];
+  /** @throws CadreError `closed`, `aborted`, `invalid-argument` (missing or unknown feed, wrong dtype or shape), `engine-lost`. */
+  run(feeds: Readonly<Record<string, Tensor>>, options?: RunOptions): Promise<RunResult>;
+  close(): Promise<void>;
+}
+
+/** A place where programs run: a worker thread with ONNX Runtime. Closing it closes its programs and states. */
+export interface Device extends AsyncDisposable {
+  readonly kind: DeviceKind;
+  readonly threads: number;
+  /** Compiles a serialised ONNX model. */
+  compile(model: Uint8Array, options?: CompileOptions): Promise<Program>;
+  /** Creates a state with these slots. */
+  createState(tensors: ReadonlyMap<string, Tensor>): Promise<State>;
+  /** Resident memory of the process in bytes, now and at its peak. */
+  memory(): Promise<{ readonly residentBytes: number; readonly peakBytes: number }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+import type * as OnnxRuntime from "onnxruntime-node";
+import { CadreError } from "../../core/errors.js";
+import type { Tensor } from "../../tensors/tensor.js";
+import { copyTensor } from "./copy-tensor.js";
+import { compileProgram, type EngineProgram } from "./engine-program.js";
+import type { CallName, RequestOf, ResultOf } from "./messages.js";
+import { fromOrtTensor, toOrtTensor } from "./ort-tensor.js";
+import { runProgram, type Slots } from "./run-program.js";
+import { tryStart } from "./start-flag.js";
+
+/** What a call produced, and the tensors whose memory may move to the caller. */
+export interface Answer<C extends CallName> {
+  readonly result: ResultOf<C>;
+  readonly moved?: Iterable<Tensor>;
+}
+
+/** The worker's side of every call. Calls are made one after the other. */
+export type Engine = { readonly [C in CallName]: (request: RequestOf<C>) => Promise<Answer<C>> };
+
+const DONE = { result: undefined };
+
+/** Programs and states by number. @param loadRuntime Imports ONNX Runtime; called once, by the first call. */
+export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): Engine {
+  let opened: { readonly ort: typeof OnnxRuntime; readonly threads: number } | undefined;
+  const programs = new Map<number, EngineProgram>();
+  const states = new Map<number, Slots>();
+
+  const runtime = () => opened ?? missing("device");
+  const write = (slots: Slots, tensors: ReadonlyMap<string, Tensor>) => {
+    const { ort } = runtime();
+    for (const [name, tensor] of tensors) slots.set(name, toOrtTensor(tensor, ort.Tensor));
+    return DONE;
+  };
+
+  return {
+    async open({ threads }) {
+      try {
+        opened = { ort: await loadRuntime(), threads };
+      } catch (cause) {
+        throw new CadreError(
+          "unavailable",
+          `openDevice: expected onnxruntime-node to load on ${process.platform}/${process.arch}, it failed: ` +
+            `${cause instanceof Error ? cause.message : cause}; it is built for linux (glibc) x64 and arm64, darwin arm64 and win32`,
+          { cause },
+        );
+      }
+      return DONE;
+    },
+
+    async compile({ program, name, model, options }) {
+      const { ort, threads } = runtime();
+      const compiled = await compileProgram({ name, model, options }, { ort, threads });
+      programs.set(program, compiled);
+      return { result: { inputs: compiled.session.inputNames, outputs: compiled.session.outputNames } };
+    },
+
+    async run({ program, state, feeds, start }) {
+      if (start !== undefined && !tryStart(start))
+        throw new CadreError("aborted", "the run was aborted before it started");
+      const slots = state === undefined ? undefined : (states.get(state) ?? missing("state"));
+      const result = await runProgram(programs.get(program) ?? missing("program"), {
+        feeds,
+        slots,
+        ort: runtime().ort,
+      });
+      return { result, moved: Object.values(result.outputs) };
+    },
+
+    async closeProgram({ program }) {
+      const compiled = programs.get(program);
+      programs.delete(program);
+      await compiled?.release();
+      return DONE;
+    },
+
+    async createState({ state, tensors }) {
+      const slots: Slots = new Map();
+      write(slots, tensors);
+      states.set(state, slots);
+      return DONE;
+    },
+
+    async writeState({ state, tensors }) {
+      return write(states.get(state) ?? missing("state"), tensors);
+    },
+
+    async readState({ state, names }) {
+      const slots = states.get(state) ?? missing("state");
+      const result = new Map<string, Tensor>();
+      for (const name of names ?? slots.keys()) {
+        const slot = slots.get(name);
+        if (slot === undefined) {
+          throw new CadreError(
+            "not-found",
+            `read: expected slots of the state, got "${name}"; it has ${[...slots.keys()].join(", ")}`,
+          );
+        }
+        result.set(name, copyTensor(fromOrtTensor(slot)));
+      }
+      return { result, moved: result.values() };
+    },
+
+    async closeState({ state }) {
+      states.delete(state);
+      return DONE;
+    },
+
+    async shutdown() {
+      states.clear();
+      for (const program of programs.values()) await program.release();
+      programs.clear();
+      return DONE;
+    },
+  };
+}
+
+/** The caller's side refuses the use of closed things first, so that this is a fault in Cadre. */
+function missing(what: string): never {
+  throw new CadreError("internal", `the engine has no such ${what}`);
+}

@@ -1,0 +1,83 @@
+import { performance } from "node:perf_hooks";
+import type * as OnnxRuntime from "onnxruntime-node";
+import { CadreError } from "../../core/errors.js";
+import { isDType } from "../../tensors/dtype.js";
+import type { Tensor } from "../../tensors/tensor.js";
+import type { RunResult } from "../device.js";
+import { allFinite } from "./all-finite.js";
+import { checkFeeds, type TensorFacts } from "./check-feeds.js";
+import type { EngineProgram } from "./engine-program.js";
+import { fromOrtTensor, toOrtTensor } from "./ort-tensor.js";
+import { wrapNativeError } from "./wire-error.js";
+
+/** A state in the worker. */
+export type Slots = Map<string, OnnxRuntime.Tensor>;
+
+/** What a run works on. */
+export interface RunSource {
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  /** Read, and replaced where the program has updates and its guards hold. */
+  readonly slots: Slots | undefined;
+  readonly ort: typeof OnnxRuntime;
+}
+
+/**
+ * Runs a program once. The state changes as a whole or, when a guard or the run fails, not at all.
+ * @throws CadreError `invalid-argument` for feeds or slots that do not fit the graph, or when ONNX Runtime refuses them;
+ * `out-of-memory`.
+ */
+export async function runProgram(program: EngineProgram, { feeds, slots, ort }: RunSource): Promise<RunResult> {
+  const { name, session, updates, guards } = program;
+  const where = `run(${name})`;
+  if (updates.size > 0 && slots === undefined) {
+    throw new CadreError(
+      "invalid-argument",
+      `${where}: expected a state for the updates of ${[...updates.keys()].join(", ")}, got none; pass \`state\``,
+    );
+  }
+  const given = new Map(Object.entries(feeds));
+  checkFeeds({
+    name,
+    inputs: session.inputMetadata,
+    feeds: new Map([...given].map(([input, tensor]) => [input, factsOf(tensor)])),
+    slots: slots && new Map([...slots].flatMap(([slot, tensor]) => slotFacts(slot, tensor))),
+  });
+
+  let produced: OnnxRuntime.InferenceSession.OnnxValueMapType;
+  let seconds: number;
+  try {
+    const inputs: Record<string, OnnxRuntime.Tensor> = {};
+    for (const input of session.inputNames) {
+      const feed = given.get(input);
+      const value = feed === undefined ? slots?.get(input) : toOrtTensor(feed, ort.Tensor);
+      if (value !== undefined) inputs[input] = value;
+    }
+    const before = performance.now();
+    produced = await session.run(inputs);
+    seconds = (performance.now() - before) / 1000;
+  } catch (error) {
+    throw wrapNativeError(error, { where, otherwise: "invalid-argument" });
+  }
+
+  const outputOf = (output: string): OnnxRuntime.Tensor => {
+    const value = produced[output];
+    if (value instanceof ort.Tensor) return value;
+    throw new CadreError("internal", `${where}: ONNX Runtime returned no tensor for output "${output}"`);
+  };
+  const committed = guards.every((guard) => allFinite(fromOrtTensor(outputOf(guard))));
+  if (committed) for (const [slot, output] of updates) slots?.set(slot, outputOf(output));
+  const kept = new Set(updates.values());
+  const outputs: Record<string, Tensor> = {};
+  for (const output of session.outputNames) {
+    if (!kept.has(output)) outputs[output] = fromOrtTensor(outputOf(output));
+  }
+  return { outputs, committed, seconds };
+}
+
+function factsOf({ dtype, shape, data }: Tensor): TensorFacts {
+  return { dtype, shape, elements: data.length };
+}
+
+function slotFacts(slot: string, { type, dims, size }: OnnxRuntime.Tensor): [string, TensorFacts][] {
+  return isDType(type) ? [[slot, { dtype: type, shape: dims, elements: size }]] : [];
+}
