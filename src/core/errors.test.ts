@@ -35,7 +35,9 @@ test("throwIfAborted stops only after the signal has fired", () => {
   throwIfAborted(undefined);
   throwIfAborted(controller.signal);
   controller.abort("enough");
-  expect(() => throwIfAborted(controller.signal)).toThrow(expect.objectContaining({ code: "aborted", cause: "enough" }));
+  expect(() => throwIfAborted(controller.signal)).toThrow(
+    expect.objectContaining({ code: "aborted", cause: "enough" }),
+  );
 });
 
 test("at reads within bounds and throws outside", () => {

@@ -11,7 +11,19 @@ test("whatever JSON.stringify writes has no problem", () => {
 });
 
 test("it accepts what JSON.parse accepts, and nothing else, but for repeated keys", () => {
-  const pieces = fc.constantFrom(..."{}[]:,\"\\ \n", "1", "-", ".5", "e3", "true", "null", '"a"', '"\\u00e9"', "tru", "\u0001");
+  const pieces = fc.constantFrom(
+    ...'{}[]:,"\\ \n',
+    "1",
+    "-",
+    ".5",
+    "e3",
+    "true",
+    "null",
+    '"a"',
+    '"\\u00e9"',
+    "tru",
+    "\u0001",
+  );
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 10 }), (parts) => {
       const text = parts.join("");
@@ -30,7 +42,11 @@ test("it accepts what JSON.parse accepts, and nothing else, but for repeated key
 });
 
 test("a problem names its place", () => {
-  expect(findJsonProblem('{\n  "a": 1,\n  "b": tru\n}')).toMatchObject({ line: 3, column: 8, message: expect.stringContaining('"t"') });
+  expect(findJsonProblem('{\n  "a": 1,\n  "b": tru\n}')).toMatchObject({
+    line: 3,
+    column: 8,
+    message: expect.stringContaining('"t"'),
+  });
   expect(findJsonProblem("[1,")).toMatchObject({ message: "expected a value, found the end of the text" });
   expect(findJsonProblem("")).toMatchObject({ line: 1, column: 1 });
 });

@@ -58,38 +58,44 @@ export function serializeGraph(graph: Graph): Uint8Array {
 
 /** Collects into `needed` every name that the graph's outputs depend on, and writes the nodes that produce them. */
 function graphProto(graph: Graph, needed: Set<string>): GraphProto {
-  for (const output of graph.outputs) {
-    needed.add(output.value.name);
+  const produced = new Set(graph.nodes.flatMap((node) => node.outputs));
+  const renamed = new Map<string, string>();
+  const copies: NodeProto[] = [];
+  for (const { name, value } of graph.outputs) {
+    needed.add(value.name);
+    if (produced.has(value.name) && !renamed.has(value.name)) {
+      renamed.set(value.name, name);
+    } else {
+      // An input, a constant, or a value that is an output already: ONNX wants a node of its own.
+      const source = renamed.get(value.name) ?? value.name;
+      copies.push(create(NodeProtoSchema, { opType: "Identity", input: [source], output: [name], name }));
+    }
   }
   const nodes: NodeProto[] = [];
   for (const node of graph.nodes.toReversed()) {
     if (node.outputs.some((output) => needed.has(output))) {
-      nodes.push(nodeProto(node, needed));
+      nodes.push(nodeProto(node, needed, renamed));
       for (const input of node.inputs) {
         needed.add(input);
       }
     }
   }
   nodes.reverse();
-  // An output is renamed by an Identity: its value may be an input, a constant, or an output twice.
-  const renames = graph.outputs.map((output) =>
-    create(NodeProtoSchema, { opType: "Identity", input: [output.value.name], output: [output.name], name: output.name }),
-  );
   return create(GraphProtoSchema, {
     name: graph.parent === undefined ? "cadre" : "body",
-    node: [...nodes, ...renames],
+    node: [...nodes, ...copies],
     input: graph.inputs.map((input) => valueInfo(input.name, input.dtype, input.shape)),
     output: graph.outputs.map((output) => valueInfo(output.name, output.value.dtype, output.value.shape)),
   });
 }
 
-function nodeProto(node: GraphNode, needed: Set<string>): NodeProto {
+function nodeProto(node: GraphNode, needed: Set<string>, renamed: ReadonlyMap<string, string>): NodeProto {
   return create(NodeProtoSchema, {
     name: node.outputs[0] ?? node.opType,
     opType: node.opType,
     domain: node.domain,
-    input: [...node.inputs],
-    output: [...node.outputs],
+    input: node.inputs.map((input) => renamed.get(input) ?? input),
+    output: node.outputs.map((output) => renamed.get(output) ?? output),
     attribute: Object.entries(node.attributes).map(([name, attribute]) => attributeProto(name, attribute, needed)),
   });
 }

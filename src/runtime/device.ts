@@ -27,6 +27,12 @@ export interface CompileOptions {
    * (with a loop of several steps: as before its first step) and the result says `committed: false`.
    */
   readonly guards?: readonly string[];
+  /**
+   * Keep a second copy of constant weights in the layout that products read fastest; default `false`. Measured with 57 million weights on
+   * 2 cores: 8 rows in 7 instead of 14 ms, 256 rows in 64 instead of 70, 1,024 rows alike, for 226 MB more. For generation and serving;
+   * inputs and state are never packed.
+   */
+  readonly prepackWeights?: boolean;
   /** Write ONNX Runtime's profile (Chrome trace JSON) with this path prefix; for measuring only. */
   readonly profilePrefix?: string;
 }
@@ -35,7 +41,10 @@ export interface CompileOptions {
 export interface RunOptions {
   /** State whose slots are fed to the inputs that `feeds` leaves out, and which the program's updates replace. */
   readonly state?: State;
-  /** Takes effect before the run starts; a run that has started is finished (an ONNX Runtime call cannot be interrupted safely). */
+  /**
+   * Takes effect before the run starts: it is left out and the promise rejects with `aborted` at once. A run that has started is finished (an
+   * ONNX Runtime call cannot be interrupted safely), may have changed the state, and so resolves as if the signal had not fired.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -51,9 +60,12 @@ export interface RunResult {
 
 /** Named tensors that stay beside the programs (weights, optimizer state), shared by all programs of the device. */
 export interface State extends AsyncDisposable {
-  /** Reads copies of the named slots, all by default. */
+  /**
+   * Reads copies of the named slots, all by default.
+   * @throws CadreError `not-found` for a slot that is not there.
+   */
   read(names?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
-  /** Adds or replaces slots. */
+  /** Adds or replaces slots, by copies. */
   write(tensors: ReadonlyMap<string, Tensor>): Promise<void>;
   close(): Promise<void>;
 }
@@ -64,7 +76,11 @@ export interface Program extends AsyncDisposable {
   readonly inputs: readonly string[];
   /** Outputs of the graph, in order. */
   readonly outputs: readonly string[];
-  /** @throws CadreError `closed`, `aborted`, `invalid-argument` (missing or unknown feed, wrong dtype or shape), `engine-lost`. */
+  /**
+   * Runs the graph once. The feeds are copied at the call: the caller keeps his arrays and may change them at once.
+   * @throws CadreError `invalid-argument` (missing or unknown feed, wrong dtype or shape, or ONNX Runtime refused the data), `out-of-memory`,
+   * `aborted`, `closed`, `engine-lost`.
+   */
   run(feeds: Readonly<Record<string, Tensor>>, options?: RunOptions): Promise<RunResult>;
   close(): Promise<void>;
 }
@@ -73,9 +89,13 @@ export interface Program extends AsyncDisposable {
 export interface Device extends AsyncDisposable {
   readonly kind: DeviceKind;
   readonly threads: number;
-  /** Compiles a serialised ONNX model. */
+  /**
+   * Compiles a serialised ONNX model (copied; the caller keeps his bytes).
+   * @throws CadreError `invalid-argument` when ONNX Runtime refuses the model, or updates or guards name no fitting output;
+   * `out-of-memory`, `closed`, `engine-lost`.
+   */
   compile(model: Uint8Array, options?: CompileOptions): Promise<Program>;
-  /** Creates a state with these slots. */
+  /** Creates a state with copies of these tensors as slots. */
   createState(tensors: ReadonlyMap<string, Tensor>): Promise<State>;
   /** Resident memory of the process in bytes, now and at its peak. */
   memory(): Promise<{ readonly residentBytes: number; readonly peakBytes: number }>;

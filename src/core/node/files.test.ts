@@ -72,7 +72,13 @@ test("leftovers of dead processes go, everything else stays", async () => {
   const digits = "0123456789abcdef";
   const dead = `.tmp-4194305-${digits}`; // above the largest process id of Linux
   const ownOld = `.tmp-${process.pid}-${digits}`;
-  const kept = [`.tmp-${process.ppid}-${digits}`, `.tmp-${process.pid}-${"0".repeat(16)}`, ".tmp-x", "a", ".tmp-4194305-no"];
+  const kept = [
+    `.tmp-${process.ppid}-${digits}`,
+    `.tmp-${process.pid}-${"0".repeat(16)}`,
+    ".tmp-x",
+    "a",
+    ".tmp-4194305-no",
+  ];
   await mkdir(join(folder, dead));
   await writeFile(join(folder, dead, "inner"), "");
   for (const name of [ownOld, ...kept]) await writeFile(join(folder, name), "");

@@ -3,8 +3,8 @@ import { expectRank, graphOf, type Value } from "../graph.js";
 import { formatShape, sameShape } from "../shape.js";
 import { log, mul, sub } from "./elementwise.js";
 import { gatherNode, scatterAddNode } from "./gather.js";
-import { gemm, matmul } from "./matmul.js";
-import { reduceSumNode, reshapeNode, runtimeZeros } from "./primitives.js";
+import { matmul } from "./matmul.js";
+import { reduceSumNode, reshapeNode } from "./primitives.js";
 import { reduceMax } from "./reduce.js";
 import { softmax } from "./softmax.js";
 
@@ -49,7 +49,10 @@ export function linearLogProbability(hidden: Value, head: Value, targets: Value)
         ? mul(sub(targetRows, matmul(probabilities, head)), column)
         : undefined;
       const weighted = needed[1] ? mul(hidden, column) : undefined;
-      const headGradient = weighted && gemm(probabilities, weighted, scatterAddNode(runtimeZeros(targets, head.dtype, head.shape), targets, weighted), { transposeA: true, alpha: -1 });
+      // The scatter adds into the product in place.
+      const headGradient =
+        weighted &&
+        scatterAddNode(matmul(probabilities, weighted, { transposeA: true, alpha: -1 }), targets, weighted);
       return [hiddenGradient, headGradient];
     },
   });

@@ -5,9 +5,10 @@ import type { Device, DeviceOptions, State } from "../device.js";
 import { transferListOf } from "./copy-tensor.js";
 import { processMemory } from "./process-memory.js";
 import { createProgram } from "./program.js";
-import { copyAll, createStateHandle } from "./state.js";
+import { copyAll, createStateHandle, type StateHandle } from "./state.js";
 import type { WorkerStart } from "./worker.js";
 import { connectWorker } from "./worker-client.js";
+import { createWorkerFlags } from "./worker-flags.js";
 
 /**
  * Starts a worker thread with ONNX Runtime. Any number of devices can be open; each has its own threads.
@@ -27,8 +28,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       `openDevice: expected threads of 1 or more, got ${threads}; leave it out for all`,
     );
   }
-  const closing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const start: WorkerStart = { closing };
+  const start: WorkerStart = { flags: createWorkerFlags() };
   // Loaders that the caller's process was started with (a TypeScript runner, say) are of no use to the compiled worker.
   const worker = new Worker(workerUrl(), { name: "cadre-engine", workerData: start, execArgv: [] });
   const client = connectWorker(worker, start);
@@ -40,7 +40,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   }
 
   let lastNumber = 0;
-  const stateNumbers = new WeakMap<State, number>();
+  const handles = new WeakMap<State, StateHandle>();
   const close = () => client.close();
   return {
     kind,
@@ -52,7 +52,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       const copy = new Uint8Array(model);
       const request = { program: number, name, model: copy, options: compileOptions };
       const signature = await client.call("compile", { request, transfer: [copy.buffer] });
-      return createProgram(client, { number, name, signature, numberOfState: (state) => stateNumbers.get(state) });
+      return createProgram(client, { number, name, signature, handleOf: (state) => handles.get(state) });
     },
 
     async createState(tensors) {
@@ -62,9 +62,9 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
         request: { state: number, tensors: copies },
         transfer: transferListOf(copies.values()),
       });
-      const state = createStateHandle(client, number);
-      stateNumbers.set(state, number);
-      return state;
+      const handle = createStateHandle(client, number);
+      handles.set(handle.state, handle);
+      return handle.state;
     },
 
     async memory() {

@@ -4,6 +4,7 @@ import type { Program, RunOptions, RunResult, State } from "../device.js";
 import { copyTensor, transferListOf } from "./copy-tensor.js";
 import type { ProgramSignature } from "./messages.js";
 import { createStartFlag, tryAbort } from "./start-flag.js";
+import type { StateHandle } from "./state.js";
 import type { WorkerClient } from "./worker-client.js";
 
 /** What a program's handle needs to know. */
@@ -11,15 +12,12 @@ export interface ProgramHandle {
   readonly number: number;
   readonly name: string;
   readonly signature: ProgramSignature;
-  /** The number of a state of the same device. */
-  readonly numberOfState: (state: State) => number | undefined;
+  /** What the program's device knows about a state; undefined for states of other devices. */
+  readonly handleOf: (state: State) => StateHandle | undefined;
 }
 
 /** The caller's handle of a program in the worker. */
-export function createProgram(
-  client: WorkerClient,
-  { number, name, signature, numberOfState }: ProgramHandle,
-): Program {
+export function createProgram(client: WorkerClient, { number, name, signature, handleOf }: ProgramHandle): Program {
   let closed = false;
   const close = async () => {
     if (closed) return;
@@ -60,13 +58,13 @@ export function createProgram(
 
   function stateRequest(state: State | undefined): { readonly state?: number } {
     if (state === undefined) return {};
-    const known = numberOfState(state);
-    if (known === undefined) {
+    const handle = handleOf(state);
+    if (handle === undefined) {
       throw new CadreError(
         "invalid-argument",
         `run(${name}): expected a state of the same device, got another's; create it there`,
       );
     }
-    return { state: known };
+    return { state: handle.numberFor(`run(${name})`) };
   }
 }

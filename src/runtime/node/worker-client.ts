@@ -1,7 +1,10 @@
 import type { Worker } from "node:worker_threads";
 import { CadreError } from "../../core/errors.js";
+import { guardExit } from "./exit-guard.js";
 import type { CallName, ReplyMessage, RequestMessage, RequestOf, ResultOf } from "./messages.js";
 import { fromWireError } from "./wire-error.js";
+import type { WorkerStart } from "./worker.js";
+import { requestClose } from "./worker-flags.js";
 
 /** A call's content. */
 export interface CallOptions<C extends CallName> {
@@ -31,14 +34,14 @@ interface Pending {
 /**
  * Connects to a worker that has just been started. The worker keeps the process alive only while calls wait for it, so that a
  * script that forgets `close` still ends.
- * @param closing The flag that the worker was started with.
  */
-export function connectWorker(worker: Worker, { closing }: { readonly closing: Int32Array }): WorkerClient {
+export function connectWorker(worker: Worker, { flags }: WorkerStart): WorkerClient {
   const pending = new Map<number, Pending>();
   let lastId = 0;
   /** Why no more calls are taken. */
   let refusal: (() => CadreError) | undefined;
   let closed: Promise<void> | undefined;
+  const unguard = guardExit(flags);
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
 
   worker.unref();
@@ -61,7 +64,10 @@ export function connectWorker(worker: Worker, { closing }: { readonly closing: I
   };
   worker.once("error", (error) => lose(`failed (${error instanceof Error ? error.message : error})`, error));
   worker.once("messageerror", (error) => lose(`sent an unreadable message (${error.message})`, error));
-  worker.once("exit", (code) => lose(`ended with exit code ${code}`));
+  worker.once("exit", (code) => {
+    unguard();
+    lose(`ended with exit code ${code}`);
+  });
 
   const post = (message: RequestMessage, transfer: readonly ArrayBuffer[] = []) =>
     worker.postMessage(message, transfer);
@@ -92,7 +98,7 @@ export function connectWorker(worker: Worker, { closing }: { readonly closing: I
     close() {
       closed ??= (async () => {
         if (refusal !== undefined) return;
-        Atomics.store(closing, 0, 1);
+        requestClose(flags);
         refuse(() => new CadreError("closed", "device: expected an open device, this one was closed; open another"));
         worker.ref();
         // `terminate` would pull the thread out of ONNX Runtime; this waits for the running call instead.

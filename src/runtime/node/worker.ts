@@ -3,19 +3,24 @@ import { transferListOf } from "./copy-tensor.js";
 import { createEngine } from "./engine.js";
 import type { CallName, ReplyMessage, RequestMessage } from "./messages.js";
 import { toWireError } from "./wire-error.js";
+import { enterCall, leaveCall, type WorkerFlags } from "./worker-flags.js";
 
 /** What a worker is started with. */
 export interface WorkerStart {
-  /** Shared; not 0 once the device is closing, from when on queued calls are dropped. */
-  readonly closing: Int32Array;
+  readonly flags: WorkerFlags;
 }
 
 const port = parentPort;
 if (port === null) throw new Error("worker.js expects to be started as a worker thread");
 // Parse boundary: only `open-device.ts` starts this file.
-const { closing } = workerData as WorkerStart;
+const { flags } = workerData as WorkerStart;
 
-const engine = createEngine(() => import("onnxruntime-node"));
+const engine = createEngine(async () => {
+  const ort = await import("onnxruntime-node");
+  // Before the first session: it warns on the terminal about GPUs that it does not find.
+  ort.env.logLevel = "error";
+  return ort;
+});
 
 /** Calls run one after the other, in the order in which they were sent. */
 let last: Promise<void> = Promise.resolve();
@@ -24,12 +29,15 @@ port.on("message", (message: RequestMessage) => {
 });
 
 async function answer<C extends CallName>({ id, call, request }: RequestMessage<C>): Promise<void> {
-  if (call !== "shutdown" && Atomics.load(closing, 0) !== 0) return;
+  // Dropped calls need no answer: the caller's side has refused them already.
+  if (!enterCall(flags, { evenWhenClosing: call === "shutdown" })) return;
   try {
     const { result, moved } = await engine[call](request);
     post({ id, ok: true, result }, transferListOf(moved ?? []));
   } catch (error) {
     post({ id, ok: false, error: toWireError(error) });
+  } finally {
+    leaveCall(flags);
   }
   // Nothing else keeps the thread: it ends by itself.
   if (call === "shutdown") port?.close();

@@ -1,9 +1,11 @@
 import { CadreError } from "../../core/errors.js";
 import type { Value } from "../../graph/graph.js";
 import { add, div, maximum, mul, power, reciprocal, sqrt, square, sub } from "../../graph/ops/elementwise.js";
+import { matmul } from "../../graph/ops/matmul.js";
 import { reduceMean, reduceSum, reduceSumSquare } from "../../graph/ops/reduce.js";
+import { reshape } from "../../graph/ops/shape-ops.js";
 import { fixedElementCount } from "../../graph/shape.js";
-import type { Optimizer, OptimizerUpdate } from "./optimizer.js";
+import type { Optimizer, ParameterUpdate, UpdatedParameter } from "./optimizer.js";
 
 /** Options of `adafactor`; see its presets. */
 export interface AdafactorOptions {
@@ -53,58 +55,68 @@ export function adafactor(options: AdafactorOptions): Optimizer {
           ]
         : [{ name: "secondMoment", shape }];
     },
-    update: (update) =>
-      update.state.row !== undefined && update.state.column !== undefined
-        ? factoredUpdate(options, update, update.state.row, update.state.column)
-        : plainUpdate(options, update),
+    begin: ({ gradientScale, learningRate, step }) => {
+      const decay = sub(1, power(step, -(options.decayExponent ?? 0.8)));
+      const shared: Shared = { options, gradientScale, learningRate, decay, rest: sub(1, decay), scaleSquared: square(gradientScale) };
+      return (update) =>
+        update.state.row !== undefined && update.state.column !== undefined
+          ? factoredUpdate(shared, update, update.state.row, update.state.column)
+          : plainUpdate(shared, update);
+    },
   };
 }
 
-function factoredUpdate(options: AdafactorOptions, update: OptimizerUpdate, row: Value, column: Value) {
-  const { parameter, gradient, gradientScale } = update;
+interface Shared {
+  readonly options: AdafactorOptions;
+  readonly gradientScale: Value;
+  readonly learningRate: Value;
+  /** Of the second moment: `1 - step^-decayExponent`. */
+  readonly decay: Value;
+  /** `1 - decay`. */
+  readonly rest: Value;
+  readonly scaleSquared: Value;
+}
+
+function factoredUpdate(shared: Shared, update: ParameterUpdate, row: Value, column: Value): UpdatedParameter {
+  const { parameter, gradient } = update;
   const [rows = 1, columns = 1] = gradient.shape.map(Number);
-  const decay = secondMomentDecay(options, update);
-  const scaleSquared = square(gradientScale);
+  const squares = square(gradient);
   const mean = (sums: Value, count: number): Value =>
-    add(mul(sums, mul(scaleSquared, 1 / count)), options.epsilon ?? 1e-30);
-  const newRow = blend(decay, row, mean(reduceSumSquare(gradient, [1], { keepDims: true }), columns));
-  const newColumn = blend(decay, column, mean(reduceSumSquare(gradient, [0], { keepDims: true }), rows));
+    add(mul(sums, mul(shared.scaleSquared, 1 / count)), shared.options.epsilon ?? 1e-30);
+  const newRow = blend(shared, row, mean(reduceSum(squares, [1], { keepDims: true }), columns));
+  const newColumn = blend(shared, column, mean(reduceSum(squares, [0], { keepDims: true }), rows));
   // u = g / √(row / mean(row)) / √column
-  const rowFactor = mul(reciprocal(sqrt(div(newRow, reduceMean(newRow)))), gradientScale);
+  const rowFactor = mul(reciprocal(sqrt(div(newRow, reduceMean(newRow)))), shared.gradientScale);
   const scaledByColumn = mul(gradient, reciprocal(sqrt(newColumn)));
-  const rowSquares = reduceSumSquare(scaledByColumn, [1], { keepDims: true });
+  // Σ u² = Σ_i rowFactor_i² Σ_j g_ij² / column_j: one reading pass, a product of the squares with a vector.
+  const rowSquares = matmul(squares, reshape(reciprocal(newColumn), [columns, 1]));
   const meanSquare = mul(reduceSum(mul(rowSquares, square(rowFactor))), 1 / (rows * columns));
-  const factor = mul(rowFactor, stepSize(options, update, meanSquare));
+  const factor = mul(rowFactor, stepSize(shared, parameter, meanSquare));
   return { parameter: sub(parameter, mul(scaledByColumn, factor)), state: { row: newRow, column: newColumn } };
 }
 
-function plainUpdate(options: AdafactorOptions, update: OptimizerUpdate) {
-  const { parameter, gradient, gradientScale, state } = update;
+function plainUpdate(shared: Shared, { parameter, gradient, state }: ParameterUpdate): UpdatedParameter {
   if (state.secondMoment === undefined) {
     throw new CadreError("internal", "adafactor: a parameter without state");
   }
-  const scaled = mul(gradient, gradientScale);
-  const squared = add(square(scaled), options.epsilon ?? 1e-30);
-  const secondMoment = blend(secondMomentDecay(options, update), state.secondMoment, squared);
+  const scaled = mul(gradient, shared.gradientScale);
+  const squared = add(square(scaled), shared.options.epsilon ?? 1e-30);
+  const secondMoment = blend(shared, state.secondMoment, squared);
   const direction = div(scaled, sqrt(secondMoment));
   const meanSquare = reduceMean(square(direction));
   return {
-    parameter: sub(parameter, mul(direction, stepSize(options, update, meanSquare))),
+    parameter: sub(parameter, mul(direction, stepSize(shared, parameter, meanSquare))),
     state: { secondMoment },
   };
 }
 
-function secondMomentDecay(options: AdafactorOptions, { step }: OptimizerUpdate): Value {
-  return sub(1, power(step, -(options.decayExponent ?? 0.8)));
-}
-
 /** `decay · before + (1 - decay) · now`. */
-function blend(decay: Value, before: Value, now: Value): Value {
-  return add(mul(before, decay), mul(now, sub(1, decay)));
+function blend({ decay, rest }: Shared, before: Value, now: Value): Value {
+  return add(mul(before, decay), mul(now, rest));
 }
 
 /** Learning rate × parameter scale / max(1, RMS(update) / threshold). */
-function stepSize(options: AdafactorOptions, { parameter, learningRate }: OptimizerUpdate, meanSquare: Value): Value {
+function stepSize({ options, learningRate }: Shared, parameter: Value, meanSquare: Value): Value {
   const clipped = div(learningRate, maximum(mul(sqrt(meanSquare), 1 / (options.clippingThreshold ?? 1)), 1));
   if (!options.scaleParameter) {
     return clipped;

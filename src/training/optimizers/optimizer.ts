@@ -7,20 +7,29 @@ export interface OptimizerStateSpec {
   readonly shape: readonly number[];
 }
 
-/** One parameter's update as graph values; every number is float32. */
-export interface OptimizerUpdate {
+/** What all parameters of a step share; float32 scalars. */
+export interface OptimizerStep {
+  /** Turns a gradient of the summed loss into the one to use: 1 / tokens, times the clipping factor. Folded into small vectors where possible. */
+  readonly gradientScale: Value;
+  readonly learningRate: Value;
+  /** 1 at the first step. */
+  readonly step: Value;
+}
+
+/** One parameter's part of a step. */
+export interface ParameterUpdate {
   readonly parameter: Value;
   /** Gradient of the summed loss, of the parameter's shape. */
   readonly gradient: Value;
-  /** Scalar that turns it into the gradient to use: 1 / tokens, times the clipping factor. It is folded into small vectors where possible. */
-  readonly gradientScale: Value;
-  /** Scalar. */
-  readonly learningRate: Value;
-  /** Scalar, 1 at the first step. */
-  readonly step: Value;
   /** Whether weight decay applies to this parameter. */
   readonly decayed: boolean;
   /** The state, as `stateOf` lists it. */
+  readonly state: Readonly<Record<string, Value>>;
+}
+
+/** A parameter and its state after a step. */
+export interface UpdatedParameter {
+  readonly parameter: Value;
   readonly state: Readonly<Record<string, Value>>;
 }
 
@@ -28,8 +37,6 @@ export interface OptimizerUpdate {
 export interface Optimizer {
   readonly name: string;
   readonly stateOf: (shape: readonly number[]) => OptimizerStateSpec[];
-  readonly update: (update: OptimizerUpdate) => {
-    readonly parameter: Value;
-    readonly state: Readonly<Record<string, Value>>;
-  };
+  /** Computes what all parameters share and returns the update of one. */
+  readonly begin: (step: OptimizerStep) => (update: ParameterUpdate) => UpdatedParameter;
 }
