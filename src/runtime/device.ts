@@ -29,7 +29,7 @@ export interface CompileOptions {
   readonly guards?: readonly string[];
   /**
    * Keep a second copy of constant weights in the layout that products read fastest; default `false`. Measured with 57 million weights on
-   * 2 cores: 8 rows in 7 instead of 14 ms, 256 rows in 64 instead of 70, 1,024 rows alike, for 226 MB more. For generation and serving;
+   * 2 cores: 8 rows in 7 instead of 14 ms, 256 rows in 64 instead of 70, 1,024 rows alike. For generation and serving;
    * inputs and state are never packed.
    */
   readonly prepackWeights?: boolean;

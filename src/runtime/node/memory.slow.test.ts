@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { openDevice } from "./open-device.js";
 import { constant, floats, model, node, value } from "./tiny-models.test.helpers.js";
 
-const slow = process.env["CADRE_TESTS"] === "slow";
+const slow = process.env.CADRE_TESTS === "slow";
 const SIZE = 1024;
 const LAYERS = 30;
 const TIMEOUT_MS = 240_000;

@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CadreError } from "../../core/errors.js";
 import { hasDType, type Tensor, tensor } from "../../tensors/tensor.js";
@@ -96,6 +99,23 @@ describe("run", () => {
     // A quarter of what an idle machine shows.
     expect(ticks).toBeGreaterThan((seconds * 1000) / 5 / 4);
   });
+});
+
+test("a profile is written when the program closes", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "cadre-profile-"));
+  try {
+    const program = await device.compile(productModel(), {
+      profilePrefix: join(folder, "product"),
+      prepackWeights: true,
+    });
+    await program.run({ x: floats([1, 2], [1, 1]) });
+    await program.close();
+    const [file = "none"] = await readdir(folder);
+    expect(file).toMatch(/^product.*\.json$/);
+    expect(await readFile(join(folder, file), "utf8")).toContain("MatMul");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("state", () => {

@@ -22,7 +22,11 @@ export interface RunSource {
 }
 
 /**
- * Runs a program once. The state changes as a whole or, when a guard or the run fails, not at all.
+ * Runs a program once. The binding copies every output into fresh memory, and the copies become the slots as they are: with
+ * 150 slots of together 315 MB that costs about 45 ms a run (2 cores, 52 ms with the graph's own 11 ms) and 3.2 to 3.7 times the
+ * state in memory, however many runs. Two sets of pre-allocated outputs took as long (75 against 73 ms in one thread, 1.12
+ * against 1.18 GB), since they are copied too; collecting garbage by force changed neither.
+ * The state changes as a whole or, when a guard or the run fails, not at all.
  * @throws CadreError `invalid-argument` for feeds or slots that do not fit the graph, or when ONNX Runtime refuses them;
  * `out-of-memory`.
  */

@@ -14,11 +14,12 @@ export function sessionOptions(
     // is part of the promise that a run repeats bit for bit.
     interOpNumThreads: 1,
     executionMode: "sequential",
-    // The CPU provider's fusions and layout changes pay on every graph that was measured.
+    // With the CPU provider's own fusions and layout changes.
     graphOptimizationLevel: "all",
-    // Memory that runs reuse: without the arena each run asks the operating system for its activations anew.
+    // Memory that runs reuse instead of asking the operating system anew, planned as one block when shapes repeat, as training
+    // batches do. Measured: no difference in time for large operators; over 200 programs of 31 million weights resident memory
+    // stays level with the arena (604 MB at the 20th and the 200th) and creeps without (541 to 591 MB in 60).
     enableCpuMemArena: true,
-    // Plans one block for activations when the shapes of a run repeat, which training batches do.
     enableMemPattern: true,
     // Nothing: ONNX Runtime prints errors to the terminal and then throws them, and the warnings are of no use to our users.
     logSeverityLevel: 4,

@@ -42,6 +42,7 @@ export function connectWorker(worker: Worker, { flags }: WorkerStart): WorkerCli
   let refusal: (() => CadreError) | undefined;
   let closed: Promise<void> | undefined;
   const unguard = guardExit(flags);
+  let running = true;
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
 
   worker.unref();
@@ -65,6 +66,7 @@ export function connectWorker(worker: Worker, { flags }: WorkerStart): WorkerCli
   worker.once("error", (error) => lose(`failed (${error instanceof Error ? error.message : error})`, error));
   worker.once("messageerror", (error) => lose(`sent an unreadable message (${error.message})`, error));
   worker.once("exit", (code) => {
+    running = false;
     unguard();
     lose(`ended with exit code ${code}`);
   });
@@ -97,9 +99,9 @@ export function connectWorker(worker: Worker, { flags }: WorkerStart): WorkerCli
 
     close() {
       closed ??= (async () => {
-        if (refusal !== undefined) return;
         requestClose(flags);
         refuse(() => new CadreError("closed", "device: expected an open device, this one was closed; open another"));
+        if (!running) return;
         worker.ref();
         // `terminate` would pull the thread out of ONNX Runtime; this waits for the running call instead.
         post({ id: ++lastId, call: "shutdown", request: {} });

@@ -56,8 +56,16 @@ export function adafactor(options: AdafactorOptions): Optimizer {
         : [{ name: "secondMoment", shape }];
     },
     begin: ({ gradientScale, learningRate, step }) => {
-      const decay = sub(1, power(step, -(options.decayExponent ?? 0.8)));
-      const shared: Shared = { options, gradientScale, learningRate, decay, rest: sub(1, decay), scaleSquared: square(gradientScale) };
+      // The small number first: 1 - (1 - small) would lose its digits.
+      const rest = power(step, -(options.decayExponent ?? 0.8));
+      const shared: Shared = {
+        options,
+        gradientScale,
+        learningRate,
+        decay: sub(1, rest),
+        rest,
+        scaleSquared: square(gradientScale),
+      };
       return (update) =>
         update.state.row !== undefined && update.state.column !== undefined
           ? factoredUpdate(shared, update, update.state.row, update.state.column)

@@ -1,0 +1,50 @@
+import { createRandom } from "../core/random.js";
+import type { EncodedExample } from "./encoded-example.js";
+
+/** A place in a stream, as JSON. */
+export type StreamPosition = number | string | readonly StreamPosition[] | { readonly [key: string]: StreamPosition };
+
+/** An endless stream of examples that can be left and entered again at any position. */
+export interface ExampleStream {
+  next(): EncodedExample;
+  /** Where the next example lies. */
+  position(): StreamPosition;
+  /** Goes to a position of an equal stream. */
+  seek(position: StreamPosition): void;
+}
+
+/** Repeats a list for ever, each time in another order that depends on the seed and the repetition alone. */
+export function shuffledStream(examples: readonly EncodedExample[], seed: number): ExampleStream {
+  let index = 0;
+  let shuffled = { epoch: -1, order: [] as number[] };
+  return {
+    next() {
+      const epoch = Math.floor(index / examples.length);
+      if (epoch !== shuffled.epoch) {
+        shuffled = { epoch, order: createRandom(seed, epoch).shuffle(examples.map((_, position) => position)) };
+      }
+      const example = examples[shuffled.order[index % examples.length] ?? -1];
+      if (example === undefined) {
+        throw new RangeError("shuffledStream: expected at least one example");
+      }
+      index++;
+      return example;
+    },
+    position: () => index,
+    seek(position) {
+      index = Number(position);
+    },
+  };
+}
+
+/** Examples computed from their number: generated data without end. */
+export function generatedStream(generate: (index: number) => EncodedExample): ExampleStream {
+  let index = 0;
+  return {
+    next: () => generate(index++),
+    position: () => index,
+    seek(position) {
+      index = Number(position);
+    },
+  };
+}
