@@ -1,7 +1,7 @@
 import { CadreError } from "../core/errors.js";
 import type { DType } from "../tensors/dtype.js";
 import type { Tensor } from "../tensors/tensor.js";
-import { dimAt, formatShape, type Shape, sameShape } from "./shape.js";
+import { dimAt, formatShape, INFERRED_DIM, type Shape, sameShape } from "./shape.js";
 
 /** A tensor that a graph will hold at run time: an input, a constant, or the output of an operation. */
 export interface Value {
@@ -109,6 +109,9 @@ export class Graph {
     if (this.inputs.some((input) => input.name === name)) {
       throw new CadreError("invalid-argument", `input: expected a new name, got "${name}" twice`);
     }
+    if (shape.includes(INFERRED_DIM)) {
+      throw new CadreError("invalid-argument", `input: expected dimensions with sizes or names, got ${formatShape(shape)}`);
+    }
     const value = this.#value(name, dtype, shape);
     this.inputs.push(value);
     shape.forEach((dim, axis) => {
@@ -170,13 +173,15 @@ export class Graph {
     return only(shape);
   }
 
-  /** A shape as an int64 vector, computed at run time where it has symbolic dimensions. */
+  /** A shape as an int64 vector, computed at run time where it has symbolic dimensions; -1 for one that is inferred. */
   shapeVector(shape: Shape): Value {
     const fixed = shape.filter((dim) => typeof dim === "number");
     if (fixed.length === shape.length) {
       return this.integers(fixed);
     }
-    const parts = shape.map((dim) => (typeof dim === "number" ? this.integers([dim]) : this.dimension(dim)));
+    const parts = shape.map((dim) =>
+      typeof dim === "number" ? this.integers([dim]) : dim === INFERRED_DIM ? this.integers([-1]) : this.dimension(dim),
+    );
     const [vector] = this.emit({
       opType: "Concat",
       inputs: parts,

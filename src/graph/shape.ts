@@ -3,6 +3,9 @@ import { CadreError } from "../core/errors.js";
 /** A dimension: its size, or the name of a size that is known only at run time. */
 export type Dim = number | string;
 
+/** Stands for a size that nothing names and that a reshape works out from the number of elements (ONNX's -1). */
+export const INFERRED_DIM = "?";
+
 /** A shape, outermost dimension first; `[]` is a scalar. */
 export type Shape = readonly Dim[];
 

@@ -1,4 +1,5 @@
 import type { Value } from "../graph/graph.js";
+import type { ParameterSpec } from "./parameter.js";
 
 /** What a sub-layer does. */
 export type SubLayerKind = "self-attention" | "cross-attention" | "feed-forward";
@@ -14,8 +15,6 @@ export interface SubLayer {
 
 /** Named points at which a delta reaches into a model. Each returns what the model goes on with. */
 export interface Hooks {
-  /** Instead of a parameter. */
-  readonly parameter?: (name: string, value: Value) => Value;
   /** After a projection `output = input · weightᵀ`; `name` is the weight's. */
   readonly linear?: (name: string, input: Value, output: Value) => Value;
   /** After a sub-layer's output, before dropout and the residual connection. `output [rows, length, d]`. */
@@ -27,6 +26,6 @@ export interface HookPoints {
   /** Weights of projections: name, output width, input width. */
   readonly linears: readonly { readonly name: string; readonly outputs: number; readonly inputs: number }[];
   readonly subLayers: readonly SubLayer[];
-  /** Names of the normalisation weights. */
-  readonly norms: readonly { readonly name: string; readonly width: number }[];
+  /** The normalisation weights. */
+  readonly norms: readonly ParameterSpec[];
 }

@@ -4,21 +4,9 @@ import type { DType } from "../tensors/dtype.js";
 import type { Tensor } from "../tensors/tensor.js";
 import type { HookPoints, Hooks } from "./hooks.js";
 import type { BatchShape, PackedBatch } from "./packed-batch.js";
+import type { ParameterSpec } from "./parameter.js";
 
-/** How a parameter starts when a model is made from random numbers. */
-export type Initializer =
-  | { readonly kind: "normal"; readonly standardDeviation: number }
-  | { readonly kind: "ones" }
-  | { readonly kind: "zeros" };
-
-/** A named weight. */
-export interface ParameterSpec {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly initializer: Initializer;
-}
-
-/** An integer input of a model's graph. */
+/** An input of a model's graph. */
 export interface BatchInput {
   readonly name: string;
   readonly dtype: DType;

@@ -78,7 +78,6 @@ export function sequenceScores(logProbabilities: Value, inputs: ScoreInputs): Va
  */
 export function choiceLoss(scores: Value, inputs: ScoreInputs, sequenceCorrect: Value): Value {
   const [rows = 0, sequences = 0] = scores.shape.map(Number);
-  const { graph } = scores;
   const own = reshape(inputs.sequenceSegments, [rows, sequences, 1]);
   const other = reshape(inputs.sequenceSegments, [rows, 1, sequences]);
   // [rows, sequences, sequences]: the score of each sequence of the same example. Unused slots form an example of their own (0).

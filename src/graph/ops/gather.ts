@@ -1,6 +1,6 @@
 import { CadreError } from "../../core/errors.js";
 import { emitOne, expectDType, graphOf, type Value } from "../graph.js";
-import { type Dim, formatShape, normalizeAxis, type Shape, sameShape } from "../shape.js";
+import { type Dim, formatShape, INFERRED_DIM, normalizeAxis, type Shape, sameShape } from "../shape.js";
 import { expandNode, reshapeNode, runtimeZeros } from "./primitives.js";
 
 /** Rows `indices` of a table `[rows, ...]`: an embedding. Indices (int32 or int64) count from 0; result `[...indices, ...]`. */
@@ -117,5 +117,7 @@ function scatterElementsNode(base: Value, indices: Value, updates: Value, axis: 
 }
 
 function flatCount(shape: Shape): Dim {
-  return shape.every((dim) => typeof dim === "number") ? shape.reduce<number>((count, dim) => count * Number(dim), 1) : "count";
+  return shape.every((dim) => typeof dim === "number")
+    ? shape.reduce<number>((count, dim) => count * Number(dim), 1)
+    : INFERRED_DIM;
 }

@@ -1,6 +1,6 @@
 import { CadreError } from "../../core/errors.js";
 import { emitOne, expectRank, graphOf, type Value } from "../graph.js";
-import { broadcastShapes, type Dim, dimAt, formatShape, type Shape } from "../shape.js";
+import { broadcastShapes, type Dim, dimAt, formatShape, INFERRED_DIM, type Shape } from "../shape.js";
 import { mul } from "./elementwise.js";
 import { reshapeNode, sumTo, transposeNode } from "./primitives.js";
 
@@ -200,6 +200,6 @@ function asMatrix(value: Value): Value {
   const leading = value.shape.slice(0, -1);
   const rows: Dim = leading.every((dim) => typeof dim === "number")
     ? leading.reduce<number>((count, dim) => count * Number(dim), 1)
-    : "rows";
+    : INFERRED_DIM;
   return reshapeNode(value, [rows, dimAt(value.shape, -1, "matmul")]);
 }

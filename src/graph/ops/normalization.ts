@@ -1,5 +1,5 @@
 import { expectShape, graphOf, only, type Value } from "../graph.js";
-import { sizeAt } from "../shape.js";
+import { INFERRED_DIM, sizeAt } from "../shape.js";
 import { add, div, mul, reciprocal, sqrt, square, sub } from "./elementwise.js";
 import { matmul } from "./matmul.js";
 import { reduceSumNode, reshapeNode } from "./primitives.js";
@@ -23,8 +23,8 @@ export function rmsNorm(input: Value, weight: Value, epsilon: number): Value {
       if (gradient === undefined) {
         return [];
       }
-      const product = reshapeNode(mul(gradient, input), ["rows", width]);
-      const rowScale = reshapeNode(scale, ["rows", 1]);
+      const product = reshapeNode(mul(gradient, input), [INFERRED_DIM, width]);
+      const rowScale = reshapeNode(scale, [INFERRED_DIM, 1]);
       const weightGradient = needed[1]
         ? reshapeNode(matmul(product, rowScale, { transposeA: true }), [width])
         : undefined;

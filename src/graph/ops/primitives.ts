@@ -1,7 +1,7 @@
 import { CadreError } from "../../core/errors.js";
 import type { DType } from "../../tensors/dtype.js";
 import { emitOne, graphOf, type Value } from "../graph.js";
-import { broadcastAxes, formatShape, reducedShape, type Shape, sameShape } from "../shape.js";
+import { broadcastAxes, formatShape, INFERRED_DIM, reducedShape, type Shape, sameShape } from "../shape.js";
 
 /** A value, or a number that becomes a scalar constant of the other operand's dtype. */
 export type Operand = Value | number;
@@ -29,19 +29,24 @@ export function operands(op: string, left: Operand, right: Operand): [Value, Val
 // What follows emits without recording a gradient: the parts of which gradient rules are made. They stand below the operations so that
 // operations whose rules need each other (a sum expands, an expansion sums) do not import each other.
 
+/** The reductions that ONNX has as one node. */
+export type Reduction = "ReduceSum" | "ReduceMax" | "ReduceSumSquare";
+
+/** A reduction over the axes; over none, which ONNX would take for all, it works element by element. */
+export function reduceNode(opType: Reduction, input: Value, axes: readonly number[], keepDims: boolean): Value {
+  const graph = graphOf(opType, input);
+  const emission =
+    axes.length > 0
+      ? { opType, inputs: [input, graph.integers(axes)], attributes: { keepdims: { int: keepDims ? 1 : 0 } } }
+      : opType === "ReduceSumSquare"
+        ? { opType: "Mul", inputs: [input, input] }
+        : { opType: "Identity", inputs: [input] };
+  return emitOne(graph, emission, input.dtype, reducedShape(input.shape, axes, keepDims));
+}
+
 /** ReduceSum over the axes. */
 export function reduceSumNode(input: Value, axes: readonly number[], keepDims: boolean): Value {
-  const graph = graphOf("reduceSum", input);
-  return emitOne(
-    graph,
-    {
-      opType: "ReduceSum",
-      inputs: [input, graph.integers(axes)],
-      attributes: { keepdims: { int: keepDims ? 1 : 0 } },
-    },
-    input.dtype,
-    reducedShape(input.shape, axes, keepDims),
-  );
+  return reduceNode("ReduceSum", input, axes, keepDims);
 }
 
 /** Reshape; one symbolic dimension becomes ONNX's -1, several are read from the inputs at run time. */
@@ -55,13 +60,15 @@ export function reshapeNode(input: Value, shape: Shape): Value {
   return emitOne(graph, { opType: "Reshape", inputs: [input, vector] }, input.dtype, shape);
 }
 
-/** Expand to a shape. */
+/** Expand to a shape; an axis that the input has already is written as 1, which leaves it as it is and needs no size. */
 export function expandNode(input: Value, shape: Shape): Value {
   if (sameShape(input.shape, shape)) {
     return input;
   }
   const graph = graphOf("expand", input);
-  return emitOne(graph, { opType: "Expand", inputs: [input, graph.shapeVector(shape)] }, input.dtype, shape);
+  const offset = shape.length - input.shape.length;
+  const factors = shape.map((dim, axis) => (dim === input.shape[axis - offset] ? 1 : dim));
+  return emitOne(graph, { opType: "Expand", inputs: [input, graph.shapeVector(factors)] }, input.dtype, shape);
 }
 
 /** Transpose: output axis i is input axis `permutation[i]`. */
@@ -90,7 +97,7 @@ export function sumTo(gradient: Value, shape: Shape): Value {
  */
 export function runtimeZeros(source: Value, dtype: DType, shape: Shape): Value {
   const graph = graphOf("zeros", source);
-  const flat = emitOne(graph, { opType: "Reshape", inputs: [source, graph.integers([-1])] }, source.dtype, ["elements"]);
+  const flat = emitOne(graph, { opType: "Reshape", inputs: [source, graph.integers([-1])] }, source.dtype, [INFERRED_DIM]);
   const first = emitOne(graph, { opType: "Gather", inputs: [flat, graph.scalar("int64", 0)] }, source.dtype, []);
   const zero = emitOne(graph, { opType: "Sub", inputs: [first, first] }, source.dtype, []);
   const typed = emitOne(

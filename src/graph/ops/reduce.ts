@@ -1,7 +1,7 @@
-import { emitOne, graphOf, type Value } from "../graph.js";
+import { graphOf, type Value } from "../graph.js";
 import { normalizeAxis, reducedShape, sizeAt } from "../shape.js";
 import { add, cast, compare, div, exp, log, mul, sub } from "./elementwise.js";
-import { expandNode, reduceSumNode, reshapeNode } from "./primitives.js";
+import { expandNode, reduceNode, reduceSumNode, reshapeNode } from "./primitives.js";
 
 /** Options of the reductions. */
 export interface ReduceOptions {
@@ -43,18 +43,8 @@ export function reduceMean(input: Value, axes?: readonly number[], options: Redu
 /** Largest element over `axes` (all by default); the gradient is shared equally among equal maxima. */
 export function reduceMax(input: Value, axes?: readonly number[], options: ReduceOptions = {}): Value {
   const resolved = resolveAxes("reduceMax", input, axes);
-  const graph = graphOf("reduceMax", input);
-  const output = emitOne(
-    graph,
-    {
-      opType: "ReduceMax",
-      inputs: [input, graph.integers(resolved)],
-      attributes: { keepdims: { int: options.keepDims ? 1 : 0 } },
-    },
-    input.dtype,
-    reducedShape(input.shape, resolved, options.keepDims ?? false),
-  );
-  graph.record({
+  const output = reduceNode("ReduceMax", input, resolved, options.keepDims ?? false);
+  output.graph.record({
     label: "reduceMax",
     inputs: [input],
     outputs: [output],
@@ -73,18 +63,8 @@ export function reduceMax(input: Value, axes?: readonly number[], options: Reduc
 /** Sum of squares over `axes` (all by default), in one pass over the input. */
 export function reduceSumSquare(input: Value, axes?: readonly number[], options: ReduceOptions = {}): Value {
   const resolved = resolveAxes("reduceSumSquare", input, axes);
-  const graph = graphOf("reduceSumSquare", input);
-  const output = emitOne(
-    graph,
-    {
-      opType: "ReduceSumSquare",
-      inputs: [input, graph.integers(resolved)],
-      attributes: { keepdims: { int: options.keepDims ? 1 : 0 } },
-    },
-    input.dtype,
-    reducedShape(input.shape, resolved, options.keepDims ?? false),
-  );
-  graph.record({
+  const output = reduceNode("ReduceSumSquare", input, resolved, options.keepDims ?? false);
+  output.graph.record({
     label: "reduceSumSquare",
     inputs: [input],
     outputs: [output],

@@ -19,6 +19,7 @@ const t5ConfigSchema = z.looseObject({
   layer_norm_epsilon: z.number().positive().default(1e-6),
   feed_forward_proj: z.enum(["relu", "gated-gelu", "gated-silu", "gelu"]).default("relu"),
   tie_word_embeddings: z.boolean().default(true),
+  scale_decoder_outputs: z.boolean().optional(),
   pad_token_id: z.int().nonnegative().default(0),
   eos_token_id: z.int().nonnegative().default(1),
   decoder_start_token_id: z.int().nonnegative().nullish(),
@@ -45,8 +46,10 @@ export interface T5Config {
   readonly normEpsilon: number;
   readonly gated: boolean;
   readonly activation: FeedForwardActivation;
-  /** The output projection is the embedding, and decoder outputs are scaled by width^-0.5 (T5 1.0). */
+  /** The output projection is the embedding (T5 1.0). */
   readonly tied: boolean;
+  /** Decoder outputs are scaled by width^-0.5 before the output projection (T5 1.0). */
+  readonly scaledOutput: boolean;
   readonly padId: number;
   readonly endId: number;
   readonly decoderStartId: number;
@@ -76,11 +79,20 @@ export function parseT5Config(content: unknown): T5Config {
     gated: fields.feed_forward_proj.startsWith("gated-"),
     activation: activations[fields.feed_forward_proj],
     tied: fields.tie_word_embeddings,
+    scaledOutput: fields.scale_decoder_outputs ?? fields.tie_word_embeddings,
     padId: fields.pad_token_id,
     endId: fields.eos_token_id,
     decoderStartId: fields.decoder_start_token_id ?? fields.pad_token_id,
     source: fields,
   };
+}
+
+/**
+ * Whether the output projection is tied, which only the weights tell of files by transformers 5: it writes `tie_word_embeddings: true` for
+ * every T5 and keeps the distinction in `scale_decoder_outputs` and the presence of `lm_head.weight`.
+ */
+export function withWeights(config: T5Config, { hasOutputProjection }: { readonly hasOutputProjection: boolean }): T5Config {
+  return "scale_decoder_outputs" in config.source ? { ...config, tied: !hasOutputProjection } : config;
 }
 
 /** transformers reads "gated-gelu" as gelu_new, the tanh form, but plain "gelu" as the exact one. */

@@ -1,5 +1,5 @@
 import type { HookPoints, SubLayer } from "../hooks.js";
-import type { ParameterSpec } from "../model.js";
+import type { ParameterSpec } from "../parameter.js";
 import type { T5Config } from "./config.js";
 
 /** Hugging Face's name of the token embedding. */
@@ -89,7 +89,7 @@ export function t5HookPoints(config: T5Config): HookPoints {
         ? [{ name, outputs, inputs }]
         : [],
     ),
-    norms: parameters.flatMap(({ name }) => (name.endsWith("layer_norm.weight") ? [{ name, width: config.width }] : [])),
+    norms: parameters.filter(({ name }) => name.endsWith("layer_norm.weight")),
   };
 }
 

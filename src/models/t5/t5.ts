@@ -50,17 +50,13 @@ interface Builder {
   readonly config: T5Config;
   readonly context: BuildContext;
   readonly dropout: Dropout;
-  /** A parameter, through its hook. */
   readonly parameter: (name: string) => Value;
   /** `input · weightᵀ`, through its hook. */
   readonly linear: (name: string, input: Value) => Value;
 }
 
 function forward(config: T5Config, context: BuildContext, batch: Readonly<Record<string, Value>>): TargetStates {
-  const parameter = (name: string): Value => {
-    const value = context.parameter(name);
-    return context.hooks?.parameter?.(name, value) ?? value;
-  };
+  const { parameter } = context;
   const linear = (name: string, input: Value): Value => {
     const output = matmul(input, parameter(name), { transposeB: true });
     return context.hooks?.linear?.(name, input, output) ?? output;
@@ -108,9 +104,10 @@ function forward(config: T5Config, context: BuildContext, batch: Readonly<Record
   const finished = finish(build, "decoder", states);
   // [rows, targetLength, d] → [rows · targetLength, d]
   const hidden = reshape(finished, [sizeAt(decoderIds.shape, 0, "t5") * length, config.width]);
-  return config.tied
-    ? { hidden: mul(hidden, config.width ** -0.5), head: parameter(EMBEDDING) }
-    : { hidden, head: parameter(OUTPUT_PROJECTION) };
+  return {
+    hidden: config.scaledOutput ? mul(hidden, config.width ** -0.5) : hidden,
+    head: parameter(config.tied ? EMBEDDING : OUTPUT_PROJECTION),
+  };
 }
 
 /** Looks up both stacks' ids at once, so that the embedding's gradient is one scatter. */

@@ -6,7 +6,6 @@ test("what the engine's promises rest on is set", () => {
   expect(options).toMatchObject({ intraOpNumThreads: 3, interOpNumThreads: 1, executionMode: "sequential" });
   expect(options.extra).toEqual({
     session: { disable_prepacking: "1", intra_op: { allow_spinning: "0" } },
-    optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" },
   });
   expect(options).not.toHaveProperty("enableProfiling");
 });

@@ -1,0 +1,71 @@
+import * as z from "zod";
+import { CadreError } from "../core/errors.js";
+import { add } from "../graph/ops/elementwise.js";
+import { matmul } from "../graph/ops/matmul.js";
+import type { Delta } from "../models/delta.js";
+import type { HookPoints } from "../models/hooks.js";
+import type { ParameterSpec } from "../models/parameter.js";
+
+/** Configuration of a LoRA delta. */
+export const loraConfigSchema = z.strictObject({
+  /** Width of the low-rank product. */
+  rank: z.int().min(1),
+  /** The product is scaled by `alpha / rank`. */
+  alpha: z.number().positive(),
+  /** Scale by `alpha / √rank` instead (rsLoRA, Kalajdzievski 2023). */
+  rankStabilized: z.boolean().default(false),
+  /** Last names of the projections, as PEFT's `target_modules`: q, k, v, o, wi_0, wi_1, wi, wo. */
+  targets: z.array(z.string()).min(1).default(["q", "v"]),
+});
+
+/** What a caller writes. */
+export type LoraConfig = z.input<typeof loraConfigSchema>;
+
+/**
+ * Low-rank adaptation (Hu et al. 2021; PEFT `LoraConfig`): a projection `x Wᵀ` gains `scale · (x Aᵀ) Bᵀ`, `A [rank, inputs]`,
+ * `B [outputs, rank]`. A starts with the variance of PyTorch's linear layers, B at zero.
+ *
+ * @throws CadreError `invalid-argument` where a target is no projection of the model.
+ */
+export function lora(config: LoraConfig, { linears }: HookPoints): Delta {
+  const { rank, alpha, rankStabilized, targets } = loraConfigSchema.parse(config);
+  const scale = alpha / (rankStabilized ? Math.sqrt(rank) : rank);
+  const lastName = (name: string): string => name.split(".").at(-2) ?? name;
+  const available = new Set(linears.map(({ name }) => lastName(name)));
+  for (const target of targets) {
+    if (!available.has(target)) {
+      throw new CadreError(
+        "invalid-argument",
+        `lora: expected targets among ${[...available].join(", ")}, got "${target}"`,
+      );
+    }
+  }
+  const adapted = linears.filter(({ name }) => targets.includes(lastName(name)));
+  const parameters = adapted.flatMap(({ name, outputs, inputs }): ParameterSpec[] => [
+    {
+      name: tensorName(name, "lora_A"),
+      shape: [rank, inputs],
+      initializer: { kind: "normal", standardDeviation: 1 / Math.sqrt(3 * inputs) },
+    },
+    { name: tensorName(name, "lora_B"), shape: [outputs, rank], initializer: { kind: "zeros" } },
+  ]);
+  const names = new Set(adapted.map(({ name }) => name));
+  return {
+    kind: "lora",
+    parameters,
+    hooks: (tensor) => ({
+      linear: (name, input, output) => {
+        if (!names.has(name)) {
+          return output;
+        }
+        const down = matmul(input, tensor(tensorName(name, "lora_A")), { transposeB: true });
+        return add(output, matmul(down, tensor(tensorName(name, "lora_B")), { transposeB: true, alpha: scale }));
+      },
+    }),
+  };
+}
+
+/** `….q.weight` → `….q.lora_A.weight`, PEFT's name without its prefix. */
+function tensorName(weight: string, part: "lora_A" | "lora_B"): string {
+  return weight.replace(/weight$/, `${part}.weight`);
+}

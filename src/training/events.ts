@@ -1,0 +1,69 @@
+/** What a training tells its `onEvent` handler, in this order of first appearance. */
+export type TrainingEvent =
+  | TrainingStartEvent
+  | StepEndEvent
+  | ValidationEndEvent
+  | CheckpointSavedEvent
+  | TrainingEndEvent;
+
+/** Sent once the programs are compiled. */
+export interface TrainingStartEvent {
+  readonly type: "training-start";
+  /** Step from which it goes on: 0, or that of a checkpoint. */
+  readonly step: number;
+  readonly steps: number;
+  readonly parameters: number;
+  readonly trainedParameters: number;
+  /** By the rules of DESIGN.md, padding included. */
+  readonly flopsPerStep: number;
+}
+
+/** Sent for every step, in order; several at once where a run holds several. */
+export interface StepEndEvent {
+  readonly type: "step-end";
+  /** From 1. */
+  readonly step: number;
+  /** Weighted sum of the losses below. */
+  readonly loss: number;
+  /** Mean over target tokens, times its weight. */
+  readonly tokenLoss: number;
+  /** Mean over examples with choices, times its weight. */
+  readonly choiceLoss: number;
+  readonly learningRate: number;
+  /** Norm of all gradients together, before clipping. */
+  readonly gradientNorm: number;
+  /** Input tokens that are not padding. */
+  readonly inputTokens: number;
+  readonly targetTokens: number;
+  /** Wall time of the step. */
+  readonly seconds: number;
+}
+
+/** Sent after every validation. */
+export interface ValidationEndEvent {
+  readonly type: "validation-end";
+  readonly step: number;
+  /** Higher is better. */
+  readonly score: number;
+  readonly best: boolean;
+}
+
+/** Sent once a checkpoint is on disk for good. */
+export interface CheckpointSavedEvent {
+  readonly type: "checkpoint-saved";
+  readonly step: number;
+  readonly path: string;
+}
+
+/** Sent last, also after an abort. */
+export interface TrainingEndEvent {
+  readonly type: "training-end";
+  readonly step: number;
+  readonly reason: "finished" | "aborted";
+  /** Wall time of this process. */
+  readonly seconds: number;
+  /** What the length limits cut. */
+  readonly truncatedExamples: number;
+  readonly inputTokensCut: number;
+  readonly targetTokensCut: number;
+}

@@ -1,0 +1,296 @@
+import { gradients } from "../graph/gradients.js";
+import { Graph, type Value } from "../graph/graph.js";
+import { loop } from "../graph/loop.js";
+import { add, mul, minimum, reciprocal, sqrt } from "../graph/ops/elementwise.js";
+import { runtimeZeros } from "../graph/ops/primitives.js";
+import { reduceSum, reduceSumSquare } from "../graph/ops/reduce.js";
+import { concat, reshape } from "../graph/ops/shape-ops.js";
+import { randomKey } from "../graph/random.js";
+import { serializeGraph } from "../graph/serialize.js";
+import { CadreError } from "../core/errors.js";
+import type { Delta } from "../models/delta.js";
+import type { Model } from "../models/model.js";
+import type { BatchShape } from "../models/packed-batch.js";
+import type { ParameterSpec } from "../models/parameter.js";
+import { choiceLoss, lossInputs, sequenceScores, tokenLogProbabilities, tokenLoss } from "./losses.js";
+import type { Optimizer } from "./optimizers/optimizer.js";
+import { type FrozenWeights, frozenParameters } from "./weights.js";
+
+/** What a training step is made of. */
+export interface StepProgramOptions {
+  readonly model: Model;
+  /** Trained instead of the model's own parameters, which are then frozen. */
+  readonly delta?: Delta | undefined;
+  /** Where frozen parameters are. */
+  readonly frozen: FrozenWeights;
+  readonly shape: BatchShape;
+  /** Batches whose gradients are added up before the optimizer runs. */
+  readonly accumulate: number;
+  /** Training steps in one run of the program. */
+  readonly stepsPerRun: number;
+  readonly optimizer: Optimizer;
+  /** Largest norm of all gradients together; undefined: not clipped. */
+  readonly clipNorm: number | undefined;
+  readonly dropout: { readonly rate: number; readonly broadcast?: "length" | "none" } | undefined;
+  /** Whether weight decay applies to a parameter. */
+  readonly decayed: (parameter: ParameterSpec) => boolean;
+  /** Leave a loss out of the program altogether where its weight is 0. */
+  readonly losses: { readonly tokens: boolean; readonly choices: boolean };
+}
+
+/** A training step as an ONNX model and what the loop needs to drive it. */
+export interface StepProgram {
+  readonly bytes: Uint8Array;
+  /** Slots that the run replaces: slot to output. */
+  readonly updates: Readonly<Record<string, string>>;
+  /** Outputs that must be finite. */
+  readonly guards: readonly string[];
+  /** Trained parameters, in the order of `gradientSquares`. */
+  readonly trained: readonly ParameterSpec[];
+  /** State slots beside the parameters: name and shape, all starting at zero. */
+  readonly optimizerSlots: readonly { readonly name: string; readonly shape: readonly number[] }[];
+}
+
+/** Scalars of every step, fed as `[stepsPerRun]`. */
+const STEP_INPUTS = ["learningRate", "stepNumber", "tokenScale", "choiceScale"] as const;
+
+/** The slot of an optimizer's state. */
+export function optimizerSlot(state: string, parameter: string): string {
+  return `optimizer.${state}:${parameter}`;
+}
+
+/**
+ * Builds the program of one or several training steps: forward, backward, clipping, optimizer.
+ *
+ * Feeds: the model's batch inputs and `lossInputs`, each `[stepsPerRun, accumulate, ...]` without the axes whose size is 1; the scalars
+ * above and `randomStep` `[stepsPerRun, accumulate]` likewise; `seed`. Outputs, with a leading `[stepsPerRun]` if that is above 1:
+ * `tokenLoss`, `choiceLoss` (scaled sums, to be added up), `gradientSquares` (one number a trained parameter, before clipping).
+ */
+export function buildStepProgram(options: StepProgramOptions): StepProgram {
+  const { model, delta, shape, accumulate, stepsPerRun, optimizer } = options;
+  const graph = new Graph();
+  const trained = delta?.parameters ?? model.parameters;
+  const optimizerSlots = trained.flatMap((parameter) =>
+    optimizer.stateOf(parameter.shape).map(({ name, shape: stateShape }) => ({
+      name: optimizerSlot(name, parameter.name),
+      shape: stateShape,
+    })),
+  );
+  const leading = [...(stepsPerRun > 1 ? [stepsPerRun] : []), ...(accumulate > 1 ? [accumulate] : [])];
+  const batchInputs = [...model.batchInputs(shape), ...lossInputs(shape)].map((input) =>
+    graph.input(input.name, input.dtype, [...leading, ...input.shape]),
+  );
+  const randomStep = graph.input("randomStep", "int64", leading);
+  const scalars = STEP_INPUTS.map((name) => graph.input(name, "float32", stepsPerRun > 1 ? [stepsPerRun] : []));
+  const seed = graph.input("seed", "int64", []);
+  const trainedNames = new Set(trained.map(({ name }) => name));
+  const frozen = frozenParameters(
+    graph,
+    model.parameters.filter(({ name }) => !trainedNames.has(name)),
+    options.frozen,
+  );
+  const slots = [...trained, ...optimizerSlots].map(({ name, shape: slotShape }) =>
+    graph.input(name, "float32", slotShape),
+  );
+  const names = [...model.batchInputs(shape), ...lossInputs(shape)].map(({ name }) => name);
+
+  const step = (state: readonly Value[], fed: readonly Value[], within: Graph): { next: Value[]; metrics: Value[] } => {
+    const parameters = new Map(trained.map(({ name }, index) => [name, value(state, index)]));
+    const states = new Map(optimizerSlots.map(({ name }, index) => [name, value(state, trained.length + index)]));
+    const batches = fed.slice(0, names.length + 1);
+    const scalar = (name: (typeof STEP_INPUTS)[number]): Value =>
+      value(fed, names.length + 1 + STEP_INPUTS.indexOf(name));
+    const differentiate = (micro: readonly Value[], microGraph: Graph) =>
+      lossGradients(options, {
+        graph: microGraph,
+        batch: Object.fromEntries(names.map((name, index) => [name, value(micro, index)])),
+        randomKeyOf: () => randomKey(seed, value(micro, names.length)),
+        parameters,
+        frozen,
+        tokenScale: scalar("tokenScale"),
+        choiceScale: scalar("choiceScale"),
+        trained,
+      });
+    const summed =
+      accumulate === 1
+        ? differentiate(batches, within)
+        : accumulated(within, { accumulate, batches, trained, differentiate });
+    const squares = summed.gradients.map((gradient) => reshape(reduceSumSquare(gradient), [1]));
+    const gradientSquares = concat(squares, 0);
+    const update = optimizer.begin({
+      gradientScale: clipFactor(gradientSquares, options.clipNorm),
+      learningRate: scalar("learningRate"),
+      step: scalar("stepNumber"),
+    });
+    const nextStates: Value[] = [];
+    const nextParameters = trained.map((parameter, index) => {
+      const ownStates = optimizer.stateOf(parameter.shape).map(({ name }) => name);
+      const updated = update({
+        parameter: value(state, index),
+        gradient: value(summed.gradients, index),
+        decayed: options.decayed(parameter),
+        state: Object.fromEntries(
+          ownStates.map((name) => [name, known(states.get(optimizerSlot(name, parameter.name)), name)]),
+        ),
+      });
+      nextStates.push(...ownStates.map((name) => known(updated.state[name], name)));
+      return updated.parameter;
+    });
+    return {
+      next: [...nextParameters, ...nextStates],
+      metrics: [summed.tokenLoss, summed.choiceLoss, gradientSquares],
+    };
+  };
+
+  const fed = [...batchInputs, randomStep, ...scalars];
+  const { next, metrics } =
+    stepsPerRun === 1
+      ? step(slots, fed, graph)
+      : repeated(graph, { steps: stepsPerRun, slots, fed, step });
+  const updates: Record<string, string> = {};
+  [...trained, ...optimizerSlots].forEach(({ name }, index) => {
+    updates[name] = `next:${name}`;
+    graph.output(`next:${name}`, value(next, index));
+  });
+  const outputs = ["tokenLoss", "choiceLoss", "gradientSquares"];
+  outputs.forEach((name, index) => {
+    graph.output(name, value(metrics, index));
+  });
+  return { bytes: serializeGraph(graph), updates, guards: outputs, trained, optimizerSlots };
+}
+
+interface MicroBatch {
+  readonly graph: Graph;
+  readonly batch: Readonly<Record<string, Value>>;
+  readonly randomKeyOf: () => ReturnType<typeof randomKey>;
+  readonly parameters: ReadonlyMap<string, Value>;
+  readonly frozen: ReadonlyMap<string, Value>;
+  readonly tokenScale: Value;
+  readonly choiceScale: Value;
+  readonly trained: readonly ParameterSpec[];
+}
+
+interface LossGradients {
+  readonly tokenLoss: Value;
+  readonly choiceLoss: Value;
+  readonly gradients: readonly Value[];
+}
+
+function lossGradients(options: StepProgramOptions, micro: MicroBatch): LossGradients {
+  const { model, delta, dropout, losses } = options;
+  const { graph, batch, parameters, frozen } = micro;
+  const tensor = (name: string): Value => known(parameters.get(name), name);
+  const hooks = delta?.hooks(tensor);
+  const states = model.forward(
+    {
+      graph,
+      parameter: (name) => known(parameters.get(name) ?? frozen.get(name), name),
+      ...(hooks === undefined ? {} : { hooks }),
+      dropout: dropout === undefined || dropout.rate === 0 ? undefined : { ...dropout, key: micro.randomKeyOf() },
+    },
+    batch,
+  );
+  const input = (name: string): Value => known(batch[name], name);
+  const logProbabilities = tokenLogProbabilities(states, input("targetIds"));
+  const zero = graph.scalar("float32", 0);
+  const tokens = losses.tokens
+    ? mul(tokenLoss(logProbabilities, input("targetWeights")), micro.tokenScale)
+    : zero;
+  const scoreInputs = {
+    scoreWeights: input("scoreWeights"),
+    scoredSequences: input("scoredSequences"),
+    sequenceSegments: input("sequenceSegments"),
+  };
+  const choices = losses.choices
+    ? mul(
+        choiceLoss(sequenceScores(logProbabilities, scoreInputs), scoreInputs, input("sequenceCorrect")),
+        micro.choiceScale,
+      )
+    : zero;
+  const computed = gradients(
+    add(tokens, choices),
+    micro.trained.map(({ name }) => tensor(name)),
+  );
+  return {
+    tokenLoss: tokens,
+    choiceLoss: choices,
+    gradients: computed.map((gradient, index) => {
+      const parameter = micro.trained[index];
+      if (gradient === undefined && parameter !== undefined) {
+        return runtimeZeros(input("targetIds"), "float32", parameter.shape);
+      }
+      return known(gradient, parameter?.name ?? "");
+    }),
+  };
+}
+
+/** Adds up the gradients and losses of several batches in a loop inside the graph. */
+function accumulated(
+  graph: Graph,
+  options: {
+    readonly accumulate: number;
+    readonly batches: readonly Value[];
+    readonly trained: readonly ParameterSpec[];
+    readonly differentiate: (micro: readonly Value[], microGraph: Graph) => LossGradients;
+  },
+): LossGradients {
+  const source = known(options.batches[0], "batch");
+  const zeros = options.trained.map(({ shape }) => runtimeZeros(source, "float32", shape));
+  const result = loop({
+    graph,
+    steps: options.accumulate,
+    carried: zeros,
+    sequences: options.batches,
+    body: ({ graph: body, carried, sequences }) => {
+      const { gradients: own, tokenLoss: tokens, choiceLoss: choices } = options.differentiate(sequences, body);
+      return { carried: carried.map((sum, index) => add(sum, value(own, index))), collected: [tokens, choices] };
+    },
+  });
+  return {
+    gradients: result.carried,
+    tokenLoss: reduceSum(value(result.collected, 0)),
+    choiceLoss: reduceSum(value(result.collected, 1)),
+  };
+}
+
+/** Several whole steps in a loop inside the graph. */
+function repeated(
+  graph: Graph,
+  options: {
+    readonly steps: number;
+    readonly slots: readonly Value[];
+    readonly fed: readonly Value[];
+    readonly step: (state: readonly Value[], fed: readonly Value[], within: Graph) => { next: Value[]; metrics: Value[] };
+  },
+): { next: readonly Value[]; metrics: readonly Value[] } {
+  const result = loop({
+    graph,
+    steps: options.steps,
+    carried: options.slots,
+    sequences: options.fed,
+    body: ({ graph: body, carried, sequences }) => {
+      const { next, metrics } = options.step(carried, sequences, body);
+      return { carried: next, collected: metrics };
+    },
+  });
+  return { next: result.carried, metrics: result.collected };
+}
+
+/** `min(1, limit / (norm + 1e-6))`, as `torch.nn.utils.clip_grad_norm_`. */
+function clipFactor(gradientSquares: Value, limit: number | undefined): Value {
+  if (limit === undefined) {
+    return gradientSquares.graph.scalar("float32", 1);
+  }
+  return minimum(mul(reciprocal(add(sqrt(reduceSum(gradientSquares)), 1e-6)), limit), 1);
+}
+
+function value(values: readonly Value[], index: number): Value {
+  return known(values[index], `value ${index}`);
+}
+
+function known(found: Value | undefined, name: string): Value {
+  if (found === undefined) {
+    throw new CadreError("internal", `training step: nothing provides ${name}`);
+  }
+  return found;
+}

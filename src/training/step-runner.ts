@@ -1,0 +1,222 @@
+import { at } from "../core/at.js";
+import { CadreError } from "../core/errors.js";
+import type { Model } from "../models/model.js";
+import type { PackedBatch } from "../models/packed-batch.js";
+import type { Device, Program, State } from "../runtime/device.js";
+import { hasDType, type Tensor } from "../tensors/tensor.js";
+import { lossFeeds } from "./losses.js";
+import type { Schedule } from "./schedules.js";
+import { buildStepProgram, type StepProgram, type StepProgramOptions } from "./step-program.js";
+
+/** Longest run that `stepsPerRun: "auto"` aims for, in seconds: how long an abort or a progress bar may have to wait. */
+const RUN_SECONDS = 1;
+/** Most steps that `"auto"` puts into a run. */
+const MAX_STEPS_PER_RUN = 16;
+/** Below this gain a loop is not worth a second program: at 5 % of a step for messages and copies. */
+const MIN_STEPS_PER_RUN = 2;
+
+/** What one step measured. */
+export interface StepMetrics {
+  readonly tokenLoss: number;
+  readonly choiceLoss: number;
+  readonly gradientNorm: number;
+  readonly inputTokens: number;
+  readonly targetTokens: number;
+  readonly seconds: number;
+}
+
+/** Options of `createStepRunner`. */
+export interface StepRunnerOptions {
+  readonly device: Device;
+  readonly program: Omit<StepProgramOptions, "stepsPerRun">;
+  /** Weights of the two losses. */
+  readonly losses: { readonly tokens: number; readonly choices: number };
+  readonly schedule: Schedule;
+  readonly seed: number;
+  readonly stepsPerRun: number | "auto";
+  /** Creates the state; `slots` are the optimizer's. */
+  readonly state: (slots: StepProgram["optimizerSlots"]) => Promise<State>;
+}
+
+/** Runs training steps on a device. */
+export interface StepRunner extends AsyncDisposable {
+  readonly state: State;
+  /** Slots that steps change. */
+  readonly stateNames: readonly string[];
+  /** Does 1 to `limit` steps from `step` (the number already done) and returns what each measured. */
+  run(request: {
+    readonly step: number;
+    readonly limit: number;
+    readonly nextBatch: () => PackedBatch;
+  }): Promise<StepMetrics[]>;
+}
+
+/** Compiles the program of one step, and of several once it is known how long one takes. */
+export async function createStepRunner(options: StepRunnerOptions): Promise<StepRunner> {
+  const { device, program: programOptions, stepsPerRun } = options;
+  const compiled = new Map<number, { readonly program: Program; readonly step: StepProgram }>();
+  const compile = async (steps: number) => {
+    const known = compiled.get(steps);
+    if (known !== undefined) {
+      return known;
+    }
+    const step = buildStepProgram({ ...programOptions, stepsPerRun: steps });
+    const { frozen } = programOptions;
+    const program = await device.compile(step.bytes, {
+      name: steps === 1 ? "training step" : `${steps} training steps`,
+      updates: step.updates,
+      guards: step.guards,
+      ...(frozen.kind === "mapped" ? { weightsFolder: frozen.folder } : {}),
+    });
+    const entry = { program, step };
+    compiled.set(steps, entry);
+    return entry;
+  };
+  const single = await compile(1);
+  const state = await options.state(single.step.optimizerSlots);
+  let singleRuns = 0;
+  let chosen = stepsPerRun === "auto" ? undefined : stepsPerRun;
+
+  return {
+    state,
+    stateNames: Object.keys(single.step.updates),
+    async run({ step, limit, nextBatch }) {
+      const steps = chosen !== undefined && chosen <= limit ? chosen : 1;
+      const { program, step: stepProgram } = await compile(steps);
+      const { accumulate, model } = programOptions;
+      const batches = Array.from({ length: steps }, () => Array.from({ length: accumulate }, nextBatch));
+      const feeds = feedsOf({ step, batches, model, options });
+      const before = performance.now();
+      const { outputs, committed } = await program.run(feeds, { state });
+      const seconds = (performance.now() - before) / 1000;
+      const metrics = batches.map((micro, index) => metricsOf({ outputs, stepProgram, micro, index, seconds: seconds / steps }));
+      if (!committed) {
+        throwNonFinite({ outputs, stepProgram, step, steps });
+      }
+      // The first run touches fresh memory; the second one tells how long a step takes.
+      if (chosen === undefined && ++singleRuns === 2) {
+        const fitting = Math.min(MAX_STEPS_PER_RUN, Math.floor(RUN_SECONDS / seconds));
+        chosen = fitting >= MIN_STEPS_PER_RUN ? fitting : 1;
+      }
+      return metrics;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { program } of compiled.values()) {
+        await program.close();
+      }
+      await state.close();
+    },
+  };
+}
+
+/** Lays several batches' feeds behind each other: `[steps, accumulate, ...]` without axes of size 1. */
+function feedsOf(request: {
+  readonly step: number;
+  readonly batches: readonly (readonly PackedBatch[])[];
+  readonly model: Model;
+  readonly options: StepRunnerOptions;
+}): Record<string, Tensor> {
+  const { step, batches, model, options } = request;
+  const accumulate = at(batches, 0).length;
+  const steps = batches.length;
+  const leading = [...(steps > 1 ? [steps] : []), ...(accumulate > 1 ? [accumulate] : [])];
+  const each = batches.flat().map((batch) => ({ ...model.feeds(batch), ...lossFeeds(batch) }));
+  const feeds: Record<string, Tensor> = {};
+  for (const [name, first] of Object.entries(at(each, 0))) {
+    feeds[name] = stack(
+      each.map((one) => one[name] ?? first),
+      leading,
+    );
+  }
+  const scalar = (compute: (stepBatches: readonly PackedBatch[], index: number) => number): Tensor => ({
+    dtype: "float32",
+    shape: steps > 1 ? [steps] : [],
+    data: Float32Array.from(batches, compute),
+  });
+  const mean = (weight: number, stepBatches: readonly PackedBatch[], count: (batch: PackedBatch) => number): number =>
+    weight / Math.max(1, stepBatches.reduce((sum, batch) => sum + count(batch), 0));
+  return {
+    ...feeds,
+    learningRate: scalar((_, index) => options.schedule(step + index)),
+    stepNumber: scalar((_, index) => step + index + 1),
+    tokenScale: scalar((stepBatches) => mean(options.losses.tokens, stepBatches, (batch) => batch.targetTokens)),
+    choiceScale: scalar((stepBatches) => mean(options.losses.choices, stepBatches, (batch) => batch.choiceExamples)),
+    randomStep: {
+      dtype: "int64",
+      shape: leading,
+      data: BigInt64Array.from({ length: steps * accumulate }, (_, index) => BigInt(step * accumulate + index)),
+    },
+    seed: { dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(options.seed)) },
+  };
+}
+
+function stack(tensors: readonly Tensor[], leading: readonly number[]): Tensor {
+  const first = at(tensors, 0);
+  if (tensors.length === 1) {
+    return first;
+  }
+  const bytes = new Uint8Array(tensors.reduce((sum, { data }) => sum + data.byteLength, 0));
+  let offset = 0;
+  for (const { data } of tensors) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    offset += data.byteLength;
+  }
+  const shape = [...leading, ...first.shape];
+  return first.dtype === "float32"
+    ? { dtype: "float32", shape, data: new Float32Array(bytes.buffer) }
+    : { dtype: "int32", shape, data: new Int32Array(bytes.buffer) };
+}
+
+function floats(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+  const tensor = outputs[name];
+  if (tensor === undefined || !hasDType(tensor, "float32")) {
+    throw new CadreError("internal", `training step: no output ${name}`);
+  }
+  return tensor.data;
+}
+
+function metricsOf(request: {
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly stepProgram: StepProgram;
+  readonly micro: readonly PackedBatch[];
+  readonly index: number;
+  readonly seconds: number;
+}): StepMetrics {
+  const { outputs, stepProgram, micro, index, seconds } = request;
+  const count = stepProgram.trained.length;
+  const squares = floats(outputs, "gradientSquares").subarray(index * count, (index + 1) * count);
+  return {
+    tokenLoss: at(floats(outputs, "tokenLoss"), index),
+    choiceLoss: at(floats(outputs, "choiceLoss"), index),
+    gradientNorm: Math.sqrt(squares.reduce((sum, square) => sum + square, 0)),
+    inputTokens: micro.reduce((sum, batch) => sum + batch.inputTokens, 0),
+    targetTokens: micro.reduce((sum, batch) => sum + batch.targetTokens, 0),
+    seconds,
+  };
+}
+
+function throwNonFinite(request: {
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly stepProgram: StepProgram;
+  readonly step: number;
+  readonly steps: number;
+}): never {
+  const { outputs, stepProgram, step, steps } = request;
+  const count = stepProgram.trained.length;
+  for (let index = 0; index < steps; index++) {
+    const bad = ["tokenLoss", "choiceLoss"].find((name) => !Number.isFinite(at(floats(outputs, name), index)));
+    const squares = floats(outputs, "gradientSquares").subarray(index * count, (index + 1) * count);
+    const gradient = squares.findIndex((square) => !Number.isFinite(square));
+    if (bad !== undefined || gradient >= 0) {
+      const tensor = bad ?? `gradient of ${at(stepProgram.trained, gradient).name}`;
+      const first = gradient >= 0 ? `; first bad gradient: ${at(stepProgram.trained, gradient).name}` : "";
+      throw new CadreError(
+        "non-finite",
+        `train: step ${step + index + 1}: expected finite numbers, got NaN or infinity in ${tensor}${bad === undefined ? "" : first}; lower the learning rate or clip gradients. The parameters are those before step ${step + 1}`,
+        { details: { step: step + index + 1, tensor } },
+      );
+    }
+  }
+  throw new CadreError("internal", "training step: the guard refused finite numbers");
+}
+
