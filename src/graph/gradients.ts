@@ -1,5 +1,5 @@
 import { CadreError } from "../core/errors.js";
-import { expectShape, type TapeEntry, type Value } from "./graph.js";
+import { expectShape, type Graph, type TapeEntry, type Value } from "./graph.js";
 import { add } from "./ops/elementwise.js";
 
 /**
@@ -18,7 +18,7 @@ export function gradients(scalar: Value, parameters: readonly Value[]): (Value |
 
 function walkBack(scalar: Value, parameters: readonly Value[]): (Value | undefined)[] {
   const graph = scalar.graph;
-  const entries = entriesBetween(graph.tape, parameters, scalar);
+  const entries = entriesBetween(tapeOf(graph), parameters, scalar);
   const adjoints = new Map<Value, Value>([[scalar, graph.scalar(scalar.dtype, 1)]]);
   const dependent = new Set<Value>(parameters);
   for (const entry of entries) {
@@ -47,6 +47,11 @@ function walkBack(scalar: Value, parameters: readonly Value[]): (Value | undefin
     });
   }
   return parameters.map((parameter) => adjoints.get(parameter));
+}
+
+/** What was recorded in a graph and in those around it, which come first: a loop body may compute with outer values outside. */
+function tapeOf(graph: Graph): TapeEntry[] {
+  return graph.parent === undefined ? graph.tape : [...tapeOf(graph.parent), ...graph.tape];
 }
 
 /** The operations through which the scalar depends on the parameters, in order. */

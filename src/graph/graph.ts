@@ -94,9 +94,7 @@ export class Graph {
     this.parent = parent;
     this.depth = parent === undefined ? 0 : parent.depth + 1;
     this.#shared =
-      parent === undefined
-        ? { nextName: 0, taping: true, scalars: new Map(), dimensions: new Map() }
-        : parent.#shared;
+      parent === undefined ? { nextName: 0, taping: true, scalars: new Map(), dimensions: new Map() } : parent.#shared;
   }
 
   /** The outermost graph. */
@@ -110,7 +108,10 @@ export class Graph {
       throw new CadreError("invalid-argument", `input: expected a new name, got "${name}" twice`);
     }
     if (shape.includes(INFERRED_DIM)) {
-      throw new CadreError("invalid-argument", `input: expected dimensions with sizes or names, got ${formatShape(shape)}`);
+      throw new CadreError(
+        "invalid-argument",
+        `input: expected dimensions with sizes or names, got ${formatShape(shape)}`,
+      );
     }
     const value = this.#value(name, dtype, shape);
     this.inputs.push(value);
@@ -126,6 +127,15 @@ export class Graph {
   output(name: string, value: Value): void {
     if (this.outputs.some((output) => output.name === name)) {
       throw new CadreError("invalid-argument", `output: expected a new name, got "${name}" twice`);
+    }
+    if (this.inputs.some((input) => input.name === name)) {
+      throw new CadreError("invalid-argument", `output: expected another name than an input's, got "${name}"`);
+    }
+    if (!value.graph.contains(this)) {
+      throw new CadreError(
+        "invalid-argument",
+        `output: expected a value of this graph or of one around it, got "${value.name}" of another`,
+      );
     }
     this.outputs.push({ name, value });
   }

@@ -24,4 +24,3 @@ export function onnxDataType(dtype: DType): TensorProto_DataType {
   }
   return dataType;
 }
-

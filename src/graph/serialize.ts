@@ -57,9 +57,14 @@ export function serializeGraph(graph: Graph): Uint8Array {
 }
 
 /** Collects into `needed` every name that the graph's outputs depend on, and writes the nodes that produce them. */
-function graphProto(graph: Graph, needed: Set<string>): GraphProto {
+function graphProto(
+  graph: Graph,
+  needed: Set<string>,
+  outerRenamed: ReadonlyMap<string, string> = new Map(),
+): GraphProto {
   const produced = new Set(graph.nodes.flatMap((node) => node.outputs));
-  const renamed = new Map<string, string>();
+  // A value that is an output takes the output's name, in loop bodies that use it too.
+  const renamed = new Map(outerRenamed);
   const copies: NodeProto[] = [];
   for (const { name, value } of graph.outputs) {
     needed.add(value.name);
@@ -96,11 +101,18 @@ function nodeProto(node: GraphNode, needed: Set<string>, renamed: ReadonlyMap<st
     domain: node.domain,
     input: node.inputs.map((input) => renamed.get(input) ?? input),
     output: node.outputs.map((output) => renamed.get(output) ?? output),
-    attribute: Object.entries(node.attributes).map(([name, attribute]) => attributeProto(name, attribute, needed)),
+    attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+      attributeProto(name, attribute, needed, renamed),
+    ),
   });
 }
 
-function attributeProto(name: string, attribute: Attribute, needed: Set<string>): AttributeProto {
+function attributeProto(
+  name: string,
+  attribute: Attribute,
+  needed: Set<string>,
+  renamed: ReadonlyMap<string, string>,
+): AttributeProto {
   const type = AttributeProto_AttributeType;
   if ("int" in attribute) {
     return create(AttributeProtoSchema, { name, type: type.INT, i: BigInt(attribute.int) });
@@ -114,7 +126,7 @@ function attributeProto(name: string, attribute: Attribute, needed: Set<string>)
   if ("string" in attribute) {
     return create(AttributeProtoSchema, { name, type: type.STRING, s: new TextEncoder().encode(attribute.string) });
   }
-  return create(AttributeProtoSchema, { name, type: type.GRAPH, g: graphProto(attribute.graph, needed) });
+  return create(AttributeProtoSchema, { name, type: type.GRAPH, g: graphProto(attribute.graph, needed, renamed) });
 }
 
 function tensorProto(name: string, constant: Tensor | ExternalTensor): TensorProto {

@@ -32,8 +32,15 @@ export interface LengthLimits {
  * @throws CadreError `invalid-argument` for an empty sequence, or more choices than `targetLength` has tokens for (one each).
  */
 export function truncateExample(example: EncodedExample, limits: LengthLimits): Truncation {
-  if (example.input.length === 0 || example.targets.length === 0 || example.targets.some(({ length }) => length === 0)) {
-    throw new CadreError("invalid-argument", "truncateExample: expected an input and targets of at least one token each");
+  if (
+    example.input.length === 0 ||
+    example.targets.length === 0 ||
+    example.targets.some(({ length }) => length === 0)
+  ) {
+    throw new CadreError(
+      "invalid-argument",
+      "truncateExample: expected an input and targets of at least one token each",
+    );
   }
   if (example.targets[example.correct] === undefined) {
     throw new CadreError(

@@ -1,3 +1,5 @@
+import { at } from "../core/at.js";
+import { CadreError } from "../core/errors.js";
 import { createRandom } from "../core/random.js";
 import type { EncodedExample } from "./encoded-example.js";
 
@@ -13,8 +15,14 @@ export interface ExampleStream {
   seek(position: StreamPosition): void;
 }
 
-/** Repeats a list for ever, each time in another order that depends on the seed and the repetition alone. */
+/**
+ * Repeats a list for ever, each time in another order that depends on the seed and the repetition alone.
+ * @throws CadreError `invalid-argument` for an empty list.
+ */
 export function shuffledStream(examples: readonly EncodedExample[], seed: number): ExampleStream {
+  if (examples.length === 0) {
+    throw new CadreError("invalid-argument", "shuffledStream: expected at least one example, got none");
+  }
   let index = 0;
   let shuffled = { epoch: -1, order: [] as number[] };
   return {
@@ -23,10 +31,7 @@ export function shuffledStream(examples: readonly EncodedExample[], seed: number
       if (epoch !== shuffled.epoch) {
         shuffled = { epoch, order: createRandom(seed, epoch).shuffle(examples.map((_, position) => position)) };
       }
-      const example = examples[shuffled.order[index % examples.length] ?? -1];
-      if (example === undefined) {
-        throw new RangeError("shuffledStream: expected at least one example");
-      }
+      const example = at(examples, at(shuffled.order, index % examples.length));
       index++;
       return example;
     },

@@ -1,3 +1,4 @@
+import { CadreError } from "../core/errors.js";
 import type { BatchShape, PackedBatch } from "../models/packed-batch.js";
 import { type EncodedExample, IGNORED, type Truncation, truncateExample } from "./encoded-example.js";
 import type { ExampleStream, StreamPosition } from "./example-stream.js";
@@ -89,7 +90,10 @@ function tokensOf(example: EncodedExample): number {
 function fits(example: EncodedExample, pack: OpenPack, shape: BatchShape, shared: boolean): boolean {
   if (pack.examples.length === 0) {
     if (example.targets.length > shape.sequences) {
-      throw new RangeError(`pack: expected at most ${shape.sequences} choices, got ${example.targets.length}`);
+      throw new CadreError(
+        "invalid-argument",
+        `pack: expected at most ${shape.sequences} choices, got ${example.targets.length}; raise the batch's sequences`,
+      );
     }
     return true;
   }
@@ -101,8 +105,15 @@ function fits(example: EncodedExample, pack: OpenPack, shape: BatchShape, shared
   );
 }
 
-/** Lays examples out in packs, `packs[row]` in row `row`; what lies behind them is padding. */
-export function layOutPacks(packs: readonly (readonly EncodedExample[])[], shape: BatchShape, padId: number): PackedBatch {
+/**
+ * Lays examples out in packs, `packs[row]` in row `row`; what lies behind them is padding.
+ * @throws CadreError `invalid-argument` where there are more packs than rows or a pack has no room for its examples.
+ */
+export function layOutPacks(
+  packs: readonly (readonly EncodedExample[])[],
+  shape: BatchShape,
+  padId: number,
+): PackedBatch {
   const { rows, inputLength, targetLength, sequences } = shape;
   const inputIds = new Int32Array(rows * inputLength).fill(padId);
   const inputSegments = new Int32Array(rows * inputLength);
@@ -116,7 +127,11 @@ export function layOutPacks(packs: readonly (readonly EncodedExample[])[], shape
   let inputTokens = 0;
   let targetTokens = 0;
   let choiceExamples = 0;
+  if (packs.length > rows) {
+    throw new CadreError("invalid-argument", `layOutPacks: expected at most ${rows} packs, got ${packs.length}`);
+  }
   packs.forEach((examples, row) => {
+    expectRoom(examples, row, shape);
     let inputAt = row * inputLength;
     let targetAt = row * targetLength;
     let sequence = 0;
@@ -163,6 +178,25 @@ export function layOutPacks(packs: readonly (readonly EncodedExample[])[], shape
     targetTokens,
     choiceExamples,
   };
+}
+
+/** What does not fit would run on into the next pack. */
+function expectRoom(examples: readonly EncodedExample[], row: number, shape: BatchShape): void {
+  const sum = (count: (example: EncodedExample) => number): number =>
+    examples.reduce((total, example) => total + count(example), 0);
+  const needed = [
+    { what: "input tokens", count: sum(({ input }) => input.length), room: shape.inputLength },
+    { what: "target tokens", count: sum(tokensOf), room: shape.targetLength },
+    { what: "sequences", count: sum(({ targets }) => targets.length), room: shape.sequences },
+  ];
+  for (const { what, count, room } of needed) {
+    if (count > room) {
+      throw new CadreError(
+        "invalid-argument",
+        `layOutPacks: pack ${row}: expected at most ${room} ${what}, got ${count}`,
+      );
+    }
+  }
 }
 
 function layOut(packs: readonly OpenPack[], shape: BatchShape, padId: number): PackedBatch {

@@ -1,4 +1,7 @@
-/** What a training tells its `onEvent` handler, in this order of first appearance. */
+/**
+ * What a training tells its `onEvent` handler: first `training-start`, then for each step its `step-end`, where due `validation-end` and then
+ * `checkpoint-saved`; last `training-end`.
+ */
 export type TrainingEvent =
   | TrainingStartEvent
   | StepEndEvent
@@ -6,7 +9,7 @@ export type TrainingEvent =
   | CheckpointSavedEvent
   | TrainingEndEvent;
 
-/** Sent once the programs are compiled. */
+/** Sent once the program is compiled. */
 export interface TrainingStartEvent {
   readonly type: "training-start";
   /** Step from which it goes on: 0, or that of a checkpoint. */
@@ -16,6 +19,8 @@ export interface TrainingStartEvent {
   readonly trainedParameters: number;
   /** By the rules of DESIGN.md, padding included. */
   readonly flopsPerStep: number;
+  /** Why newer checkpoints were passed over, a message each. */
+  readonly damagedCheckpoints: readonly string[];
 }
 
 /** Sent for every step, in order; several at once where a run holds several. */
@@ -55,14 +60,14 @@ export interface CheckpointSavedEvent {
   readonly path: string;
 }
 
-/** Sent last, also after an abort. */
+/** Sent last, also after an abort or a failure (not for those before `training-start`). */
 export interface TrainingEndEvent {
   readonly type: "training-end";
   readonly step: number;
-  readonly reason: "finished" | "aborted";
+  readonly reason: "finished" | "aborted" | "failed";
   /** Wall time of this process. */
   readonly seconds: number;
-  /** What the length limits cut. */
+  /** What the length limits cut since the first step, earlier processes included. */
   readonly truncatedExamples: number;
   readonly inputTokensCut: number;
   readonly targetTokensCut: number;

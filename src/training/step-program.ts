@@ -1,13 +1,13 @@
+import { CadreError } from "../core/errors.js";
 import { gradients } from "../graph/gradients.js";
 import { Graph, type Value } from "../graph/graph.js";
 import { loop } from "../graph/loop.js";
-import { add, mul, minimum, reciprocal, sqrt } from "../graph/ops/elementwise.js";
+import { add, minimum, mul, reciprocal, sqrt } from "../graph/ops/elementwise.js";
 import { runtimeZeros } from "../graph/ops/primitives.js";
 import { reduceSum, reduceSumSquare } from "../graph/ops/reduce.js";
 import { concat, reshape } from "../graph/ops/shape-ops.js";
 import { randomKey } from "../graph/random.js";
 import { serializeGraph } from "../graph/serialize.js";
-import { CadreError } from "../core/errors.js";
 import type { Delta } from "../models/delta.js";
 import type { Model } from "../models/model.js";
 import type { BatchShape } from "../models/packed-batch.js";
@@ -144,9 +144,7 @@ export function buildStepProgram(options: StepProgramOptions): StepProgram {
 
   const fed = [...batchInputs, randomStep, ...scalars];
   const { next, metrics } =
-    stepsPerRun === 1
-      ? step(slots, fed, graph)
-      : repeated(graph, { steps: stepsPerRun, slots, fed, step });
+    stepsPerRun === 1 ? step(slots, fed, graph) : repeated(graph, { steps: stepsPerRun, slots, fed, step });
   const updates: Record<string, string> = {};
   [...trained, ...optimizerSlots].forEach(({ name }, index) => {
     updates[name] = `next:${name}`;
@@ -193,9 +191,7 @@ function lossGradients(options: StepProgramOptions, micro: MicroBatch): LossGrad
   const input = (name: string): Value => known(batch[name], name);
   const logProbabilities = tokenLogProbabilities(states, input("targetIds"));
   const zero = graph.scalar("float32", 0);
-  const tokens = losses.tokens
-    ? mul(tokenLoss(logProbabilities, input("targetWeights")), micro.tokenScale)
-    : zero;
+  const tokens = losses.tokens ? mul(tokenLoss(logProbabilities, input("targetWeights")), micro.tokenScale) : zero;
   const scoreInputs = {
     scoreWeights: input("scoreWeights"),
     scoredSequences: input("scoredSequences"),
@@ -260,7 +256,11 @@ function repeated(
     readonly steps: number;
     readonly slots: readonly Value[];
     readonly fed: readonly Value[];
-    readonly step: (state: readonly Value[], fed: readonly Value[], within: Graph) => { next: Value[]; metrics: Value[] };
+    readonly step: (
+      state: readonly Value[],
+      fed: readonly Value[],
+      within: Graph,
+    ) => { next: Value[]; metrics: Value[] };
   },
 ): { next: readonly Value[]; metrics: readonly Value[] } {
   const result = loop({

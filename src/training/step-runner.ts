@@ -12,8 +12,8 @@ import { buildStepProgram, type StepProgram, type StepProgramOptions } from "./s
 const RUN_SECONDS = 1;
 /** Most steps that `"auto"` puts into a run. */
 const MAX_STEPS_PER_RUN = 16;
-/** Below this gain a loop is not worth a second program: at 5 % of a step for messages and copies. */
-const MIN_STEPS_PER_RUN = 2;
+/** Runs of one step before `"auto"` decides by the fastest: the first touches fresh memory, any may be disturbed. */
+const TIMED_RUNS = 3;
 
 /** What one step measured. */
 export interface StepMetrics {
@@ -29,18 +29,22 @@ export interface StepMetrics {
 export interface StepRunnerOptions {
   readonly device: Device;
   readonly program: Omit<StepProgramOptions, "stepsPerRun">;
+  /** The program of one step. */
+  readonly single: StepProgram;
   /** Weights of the two losses. */
   readonly losses: { readonly tokens: number; readonly choices: number };
   readonly schedule: Schedule;
   readonly seed: number;
+  /** Most steps in a run. */
   readonly stepsPerRun: number | "auto";
-  /** Creates the state; `slots` are the optimizer's. */
-  readonly state: (slots: StepProgram["optimizerSlots"]) => Promise<State>;
+  /** Steps between two at which runs have to end. */
+  readonly interval: number;
+  /** Holds the slots of the program; the caller closes it. */
+  readonly state: State;
 }
 
 /** Runs training steps on a device. */
 export interface StepRunner extends AsyncDisposable {
-  readonly state: State;
   /** Slots that steps change. */
   readonly stateNames: readonly string[];
   /** Does 1 to `limit` steps from `step` (the number already done) and returns what each measured. */
@@ -53,14 +57,14 @@ export interface StepRunner extends AsyncDisposable {
 
 /** Compiles the program of one step, and of several once it is known how long one takes. */
 export async function createStepRunner(options: StepRunnerOptions): Promise<StepRunner> {
-  const { device, program: programOptions, stepsPerRun } = options;
+  const { device, program: programOptions, single, state, stepsPerRun, interval } = options;
   const compiled = new Map<number, { readonly program: Program; readonly step: StepProgram }>();
   const compile = async (steps: number) => {
     const known = compiled.get(steps);
     if (known !== undefined) {
       return known;
     }
-    const step = buildStepProgram({ ...programOptions, stepsPerRun: steps });
+    const step = steps === 1 ? single : buildStepProgram({ ...programOptions, stepsPerRun: steps });
     const { frozen } = programOptions;
     const program = await device.compile(step.bytes, {
       name: steps === 1 ? "training step" : `${steps} training steps`,
@@ -72,14 +76,12 @@ export async function createStepRunner(options: StepRunnerOptions): Promise<Step
     compiled.set(steps, entry);
     return entry;
   };
-  const single = await compile(1);
-  const state = await options.state(single.step.optimizerSlots);
-  let singleRuns = 0;
-  let chosen = stepsPerRun === "auto" ? undefined : stepsPerRun;
+  await compile(1);
+  const timed: number[] = [];
+  let chosen = stepsPerRun === "auto" ? undefined : fittingSteps(stepsPerRun, interval);
 
   return {
-    state,
-    stateNames: Object.keys(single.step.updates),
+    stateNames: Object.keys(single.updates),
     async run({ step, limit, nextBatch }) {
       const steps = chosen !== undefined && chosen <= limit ? chosen : 1;
       const { program, step: stepProgram } = await compile(steps);
@@ -89,24 +91,34 @@ export async function createStepRunner(options: StepRunnerOptions): Promise<Step
       const before = performance.now();
       const { outputs, committed } = await program.run(feeds, { state });
       const seconds = (performance.now() - before) / 1000;
-      const metrics = batches.map((micro, index) => metricsOf({ outputs, stepProgram, micro, index, seconds: seconds / steps }));
       if (!committed) {
         throwNonFinite({ outputs, stepProgram, step, steps });
       }
-      // The first run touches fresh memory; the second one tells how long a step takes.
-      if (chosen === undefined && ++singleRuns === 2) {
-        const fitting = Math.min(MAX_STEPS_PER_RUN, Math.floor(RUN_SECONDS / seconds));
-        chosen = fitting >= MIN_STEPS_PER_RUN ? fitting : 1;
+      if (chosen === undefined && timed.push(seconds) === TIMED_RUNS) {
+        chosen = fittingSteps(Math.min(MAX_STEPS_PER_RUN, Math.floor(RUN_SECONDS / Math.min(...timed))), interval);
       }
-      return metrics;
+      return batches.map((micro, index) => metricsOf({ outputs, stepProgram, micro, index, seconds: seconds / steps }));
     },
     async [Symbol.asyncDispose]() {
       for (const { program } of compiled.values()) {
         await program.close();
       }
-      await state.close();
     },
   };
+}
+
+/** The steps in a run, at most `most`, with which an interval takes the fewest runs: full ones, then single steps. */
+export function fittingSteps(most: number, interval: number): number {
+  const limit = Math.max(1, Math.min(most, interval));
+  if (!Number.isFinite(interval)) {
+    return limit;
+  }
+  const runs = (steps: number): number => Math.floor(interval / steps) + (interval % steps);
+  let best = limit;
+  for (let steps = limit - 1; steps >= 1; steps--) {
+    best = runs(steps) < runs(best) ? steps : best;
+  }
+  return best;
 }
 
 /** Lays several batches' feeds behind each other: `[steps, accumulate, ...]` without axes of size 1. */
@@ -134,7 +146,11 @@ function feedsOf(request: {
     data: Float32Array.from(batches, compute),
   });
   const mean = (weight: number, stepBatches: readonly PackedBatch[], count: (batch: PackedBatch) => number): number =>
-    weight / Math.max(1, stepBatches.reduce((sum, batch) => sum + count(batch), 0));
+    weight /
+    Math.max(
+      1,
+      stepBatches.reduce((sum, batch) => sum + count(batch), 0),
+    );
   return {
     ...feeds,
     learningRate: scalar((_, index) => options.schedule(step + index)),
@@ -219,4 +235,3 @@ function throwNonFinite(request: {
   }
   throw new CadreError("internal", "training step: the guard refused finite numbers");
 }
-

@@ -1,66 +1,18 @@
 import { CadreError, throwIfAborted } from "../core/errors.js";
-import { type EventHandler, emit } from "../core/events.js";
-import { sha256 } from "../core/hash.js";
-import type { ExampleStream } from "../mixtures/example-stream.js";
-import { createPacker, type Packer } from "../mixtures/pack.js";
-import type { Delta } from "../models/delta.js";
-import { initialTensors } from "../models/initialize.js";
-import type { Model } from "../models/model.js";
-import type { BatchShape } from "../models/packed-batch.js";
+import { emit } from "../core/events.js";
+import type { StreamPosition } from "../mixtures/example-stream.js";
+import { createPacker } from "../mixtures/pack.js";
 import type { ParameterSpec } from "../models/parameter.js";
-import type { Device, State } from "../runtime/device.js";
-import { elementCount, type Tensor, zeros } from "../tensors/tensor.js";
-import type { Checkpoint, CheckpointStore } from "./checkpoint-store.js";
-import type { TrainingEvent } from "./events.js";
+import type { State } from "../runtime/device.js";
+import { elementCount, type Tensor } from "../tensors/tensor.js";
+import type { BestScore, TruncationCounts } from "./checkpoint-store.js";
+import { checkFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.js";
 import { flopsPerStep } from "./flops.js";
-import type { Optimizer } from "./optimizers/optimizer.js";
-import type { Schedule } from "./schedules.js";
-import { createStepRunner, type StepMetrics } from "./step-runner.js";
-import { frozenWeights, readParameters, type Weights } from "./weights.js";
-
-/** Options of `train`. */
-export interface TrainOptions {
-  readonly device: Device;
-  readonly model: Model;
-  /** The model's weights. Without them all parameters start from random numbers. */
-  readonly weights?: Weights;
-  /** What is trained instead of the model's own parameters. */
-  readonly delta?: Delta;
-  /** Starting values of the delta's tensors; by default their initializers. */
-  readonly deltaTensors?: ReadonlyMap<string, Tensor>;
-  readonly stream: ExampleStream;
-  readonly batch: BatchShape & {
-    /** Several examples in a row where they fit; default true. */
-    readonly pack?: boolean;
-    /** Batches whose gradients are added up for one step; default 1. */
-    readonly accumulate?: number;
-  };
-  /** Steps of the whole training, those before a resumed checkpoint included. */
-  readonly steps: number;
-  readonly optimizer: Optimizer;
-  readonly schedule: Schedule;
-  /** Largest norm of all gradients together; by default gradients are not clipped. */
-  readonly clipNorm?: number;
-  /** Default rate 0. */
-  readonly dropout?: { readonly rate: number; readonly broadcast?: "length" | "none" };
-  /** Weights of the token loss and of the loss over choices; default 1 and 0. */
-  readonly losses?: { readonly tokens: number; readonly choices: number };
-  /** Parameters that weight decay leaves alone; default: vectors (normalisation weights, biases). */
-  readonly decayExcluded?: (parameter: ParameterSpec) => boolean;
-  /** uint32; decides starting values and dropout. */
-  readonly seed: number;
-  /** Steps in one run of the program: a number, or `"auto"` (default) for as many as take about a second, at most 16. */
-  readonly stepsPerRun?: number | "auto";
-  readonly checkpoints?: { readonly store: CheckpointStore; readonly everySteps: number };
-  readonly validation?: {
-    readonly everySteps: number;
-    /** Scores the current parameters; higher is better. */
-    readonly score: (state: State) => Promise<number>;
-  };
-  readonly onEvent?: EventHandler<TrainingEvent>;
-  /** Stops after the run in progress, with a checkpoint where there is a store. */
-  readonly signal?: AbortSignal;
-}
+import { modelTensors, startingTensors } from "./starting-state.js";
+import { buildStepProgram, type StepProgram, type StepProgramOptions } from "./step-program.js";
+import { createStepRunner, type StepRunner } from "./step-runner.js";
+import { checkTrainOptions, type TrainOptions } from "./train-options.js";
+import { frozenWeights } from "./weights.js";
 
 /** What `train` returns. */
 export interface TrainResult {
@@ -72,196 +24,276 @@ export interface TrainResult {
 
 /**
  * Trains a model or a delta. With a checkpoint store, a training that was killed goes on from its newest checkpoint and repeats the
- * uninterrupted one bit for bit on the CPU device.
+ * uninterrupted one bit for bit on the CPU device. A validation that is killed is repeated.
  *
  * @throws CadreError `non-finite` naming the step and the first bad tensor; `mismatch` where a checkpoint belongs to another training or
- * weights do not fit; `aborted`.
+ * weights do not fit; `invalid-argument`; `aborted`.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   throwIfAborted(options.signal);
+  checkTrainOptions(options);
   const started = performance.now();
-  const { device, model, delta, batch, checkpoints, validation, onEvent } = options;
+  const { device, model, delta, batch, checkpoints, onEvent } = options;
+  const accumulate = batch.accumulate ?? 1;
   const trained = delta?.parameters ?? model.parameters;
-  const trainedNames = new Set(trained.map(({ name }) => name));
-  const fingerprint = await fingerprintOf(options, trained);
-  const checkpoint = await checkpoints?.store.latest();
-  if (checkpoint !== undefined && checkpoint.fingerprint !== fingerprint) {
-    throw new CadreError(
-      "mismatch",
-      `train: expected the checkpoint of step ${checkpoint.step} to belong to this training, but model, data shape, optimizer or seed differ; use another folder`,
-    );
+  const program: Omit<StepProgramOptions, "stepsPerRun"> = {
+    model,
+    delta,
+    frozen: options.weights === undefined ? { kind: "slots" } : frozenWeights(options.weights, model.parameters),
+    shape: batch,
+    accumulate,
+    optimizer: options.optimizer,
+    clipNorm: options.clipNorm,
+    dropout: options.dropout,
+    decayed: (parameter) => !(options.decayExcluded ?? isVector)(parameter),
+    losses: { tokens: lossWeights(options).tokens !== 0, choices: lossWeights(options).choices !== 0 },
+  };
+  const single = buildStepProgram({ ...program, stepsPerRun: 1 });
+  const fingerprint = checkpoints === undefined ? {} : await trainingFingerprint(options, single);
+  let latest = await checkpoints?.store.latest();
+  if (latest !== undefined) {
+    checkFingerprint(latest.checkpoint.fingerprint, fingerprint, { step: latest.checkpoint.step });
   }
-  const packer = openPacker(options, checkpoint);
-  const frozen = options.weights === undefined ? ({ kind: "slots" } as const) : frozenWeights(options.weights, model.parameters);
-  const runner = await createStepRunner({
+  const names = trained.map(({ name }) => name);
+  const bestCheckpoint = options.validation === undefined ? undefined : latest?.best;
+  const resumed: Resumed = {
+    step: latest?.checkpoint.step ?? 0,
+    truncation: latest?.checkpoint.truncation ?? NOTHING_CUT,
+    stream: latest?.checkpoint.stream,
+    best: latest?.checkpoint.best,
+    bestTensors: bestCheckpoint === undefined ? undefined : pick(bestCheckpoint.tensors, names),
+  };
+  const damaged = latest?.damaged ?? [];
+  const start = (): void =>
+    emit(onEvent, {
+      type: "training-start",
+      step: resumed.step,
+      steps: options.steps,
+      parameters: countParameters(model.parameters),
+      trainedParameters: countParameters(trained),
+      flopsPerStep: flopsPerStep({ model, shape: batch, accumulate, frozen: delta !== undefined }),
+      damagedCheckpoints: damaged,
+    });
+  const end = ({ step, truncation }: Progress, reason: "finished" | "aborted" | "failed"): void =>
+    emit(onEvent, {
+      type: "training-end",
+      step,
+      reason,
+      seconds: (performance.now() - started) / 1000,
+      ...truncation,
+    });
+  if (latest !== undefined && resumed.step >= options.steps) {
+    start();
+    end(resumed, "finished");
+    return { step: resumed.step, tensors: resumed.bestTensors ?? pick(latest.checkpoint.tensors, names) };
+  }
+  await using state = await device.createState(
+    await stateTensors(options, { program, single, saved: latest?.checkpoint.tensors }),
+  );
+  // The worker has its copy; this one would lie in memory for the whole training.
+  latest = undefined;
+  await using runner = await createStepRunner({
     device,
-    program: {
-      model,
-      delta,
-      frozen,
-      shape: batch,
-      accumulate: batch.accumulate ?? 1,
-      optimizer: options.optimizer,
-      clipNorm: options.clipNorm,
-      dropout: options.dropout,
-      decayed: (parameter) => !(options.decayExcluded ?? isVector)(parameter),
-      losses: { tokens: lossWeights(options).tokens !== 0, choices: lossWeights(options).choices !== 0 },
-    },
+    program,
+    single,
     losses: lossWeights(options),
     schedule: options.schedule,
     seed: options.seed,
     stepsPerRun: options.stepsPerRun ?? "auto",
-    state: async (slots) => {
-      const tensors = new Map<string, Tensor>();
-      if (frozen.kind === "slots") {
-        addAll(tensors, await modelTensors(options, model.parameters.filter(({ name }) => !trainedNames.has(name))));
-      }
-      addAll(tensors, checkpoint?.tensors ?? (await startingTensors(options, trained, slots)));
-      return device.createState(tensors);
-    },
+    interval: Math.min(
+      options.steps,
+      checkpoints?.everySteps ?? Number.POSITIVE_INFINITY,
+      options.validation?.everySteps ?? Number.POSITIVE_INFINITY,
+    ),
+    state,
   });
-  await using _ = runner;
-  emit(onEvent, {
-    type: "training-start",
-    step: checkpoint?.step ?? 0,
-    steps: options.steps,
-    parameters: countParameters(model.parameters),
-    trainedParameters: countParameters(trained),
-    flopsPerStep: flopsPerStep({ model, shape: batch, accumulate: batch.accumulate ?? 1, frozen: delta !== undefined }),
-  });
-
-  let step = checkpoint?.step ?? 0;
-  let bestScore = checkpoint?.bestScore;
-  let savedAt = checkpoint?.step;
-  let bestTensors: ReadonlyMap<string, Tensor> | undefined;
-  if (bestScore !== undefined) {
-    bestTensors = (await checkpoints?.store.best())?.tensors;
+  start();
+  const progress: Progress = { step: resumed.step, truncation: resumed.truncation };
+  try {
+    const best = await runSteps(options, { progress, fingerprint, resumed, runner, state, names });
+    const tensors = best ?? (await state.read(names));
+    checkFinite(tensors, progress.step);
+    end(progress, "finished");
+    return { step: progress.step, tensors: pick(tensors, names) };
+  } catch (error) {
+    const aborted = options.signal?.aborted === true && CadreError.isInstance(error) && error.code === "aborted";
+    end(progress, aborted ? "aborted" : "failed");
+    throw error;
   }
-  const save = async (best: boolean): Promise<void> => {
-    if (checkpoints === undefined || (savedAt === step && !best)) {
+}
+
+/** What a training goes on from. */
+interface Resumed {
+  readonly step: number;
+  readonly truncation: TruncationCounts;
+  readonly stream: StreamPosition | undefined;
+  readonly best: BestScore | undefined;
+  /** Trained tensors of the best one. */
+  readonly bestTensors: ReadonlyMap<string, Tensor> | undefined;
+}
+
+/** Where a training is. */
+interface Progress {
+  step: number;
+  truncation: TruncationCounts;
+}
+
+/** The loop; returns the best tensors by validation, if there are any. */
+async function runSteps(
+  options: TrainOptions,
+  context: {
+    readonly progress: Progress;
+    readonly fingerprint: Fingerprint;
+    readonly resumed: Resumed;
+    readonly runner: StepRunner;
+    readonly state: State;
+    readonly names: readonly string[];
+  },
+): Promise<ReadonlyMap<string, Tensor> | undefined> {
+  const { checkpoints, validation, stream, batch, onEvent, steps } = options;
+  const { progress, fingerprint, resumed, runner, state, names } = context;
+  if (resumed.stream !== undefined) {
+    stream.seek(resumed.stream);
+  }
+  const packer = createPacker({ stream, shape: batch, pack: batch.pack ?? true, padId: options.model.padId });
+  const cutBefore = progress.truncation;
+  let { best, bestTensors } = resumed;
+  let savedAt = progress.step;
+  const save = async (): Promise<void> => {
+    if (checkpoints === undefined || savedAt === progress.step) {
       return;
     }
-    const tensors = await runner.state.read(runner.stateNames);
-    const path = await checkpoints.store.save(
-      { step, fingerprint, stream: packer.position(), bestScore, tensors },
-      { best },
-    );
+    const tensors = await state.read(runner.stateNames);
+    checkFinite(tensors, progress.step);
+    const { step, truncation } = progress;
+    const path = await checkpoints.store.save({
+      step,
+      fingerprint,
+      stream: packer.position(),
+      truncation,
+      best,
+      tensors,
+    });
     savedAt = step;
     emit(onEvent, { type: "checkpoint-saved", step, path });
   };
-  const end = (reason: "finished" | "aborted"): void => {
-    const { truncatedExamples, inputTokensCut, targetTokensCut } = packer.counts();
-    const seconds = (performance.now() - started) / 1000;
-    emit(onEvent, { type: "training-end", step, reason, seconds, truncatedExamples, inputTokensCut, targetTokensCut });
-  };
 
-  while (step < options.steps) {
+  while (progress.step < steps) {
     if (options.signal?.aborted) {
-      await save(false);
-      end("aborted");
+      await save();
       throwIfAborted(options.signal);
     }
+    const { step } = progress;
     const boundary = Math.min(
-      options.steps,
+      steps,
       nextMultiple(step, checkpoints?.everySteps),
       nextMultiple(step, validation?.everySteps),
     );
     const metrics = await runner.run({ step, limit: boundary - step, nextBatch: () => packer.next() });
+    progress.truncation = addCounts(cutBefore, packer.counts());
     for (const one of metrics) {
-      step++;
-      emitStep(onEvent, { step, metrics: one, learningRate: options.schedule(step - 1) });
+      const learningRate = options.schedule(progress.step);
+      progress.step++;
+      emit(onEvent, {
+        type: "step-end",
+        step: progress.step,
+        loss: one.tokenLoss + one.choiceLoss,
+        ...one,
+        learningRate,
+      });
     }
-    let best = false;
-    if (validation !== undefined && (step % validation.everySteps === 0 || step === options.steps)) {
-      const score = await validation.score(runner.state);
-      best = bestScore === undefined || score > bestScore;
-      if (best) {
-        bestScore = score;
-        bestTensors = await runner.state.read(trained.map(({ name }) => name));
+    let isBest = false;
+    if (validation !== undefined && isDue(progress.step, { ...validation, steps })) {
+      const score = await validation.score(state);
+      isBest = Number.isFinite(score) && (best === undefined || score > best.score);
+      if (isBest) {
+        best = { step: progress.step, score };
+        bestTensors = await state.read(names);
       }
-      emit(onEvent, { type: "validation-end", step, score, best });
+      emit(onEvent, { type: "validation-end", step: progress.step, score, best: isBest });
     }
-    if (best || step === options.steps || (checkpoints !== undefined && step % checkpoints.everySteps === 0)) {
-      await save(best);
+    if (isBest || (checkpoints !== undefined && isDue(progress.step, { ...checkpoints, steps }))) {
+      await save();
     }
   }
-  end("finished");
-  const names = trained.map(({ name }) => name);
-  const tensors = bestTensors ?? (await runner.state.read(names));
-  return { step, tensors: new Map([...tensors].filter(([name]) => trainedNames.has(name))) };
+  return bestTensors;
 }
 
-function openPacker({ stream, batch, model }: TrainOptions, checkpoint: Checkpoint | undefined): Packer {
-  if (checkpoint !== undefined) {
-    stream.seek(checkpoint.stream);
+/** All slots: frozen parameters that are not mapped, trained ones, optimizer state. */
+async function stateTensors(
+  options: TrainOptions,
+  context: {
+    readonly program: Omit<StepProgramOptions, "stepsPerRun">;
+    readonly single: StepProgram;
+    /** Trained tensors and optimizer state of a checkpoint. */
+    readonly saved: ReadonlyMap<string, Tensor> | undefined;
+  },
+): Promise<Map<string, Tensor>> {
+  const { model, weights, deltaTensors, seed } = options;
+  const { program, single, saved } = context;
+  const { trained, optimizerSlots: slots } = single;
+  const trainedNames = new Set(trained.map(({ name }) => name));
+  const frozen = model.parameters.filter(({ name }) => !trainedNames.has(name));
+  const start = { parameters: model.parameters, trained, slots, weights, deltaTensors, seed };
+  return new Map<string, Tensor>([
+    ...(program.frozen.kind === "slots" ? await modelTensors(frozen, { weights, seed }) : new Map<string, Tensor>()),
+    ...(saved ?? (await startingTensors(start))),
+  ]);
+}
+
+function trainingFingerprint(options: TrainOptions, program: StepProgram): Promise<Fingerprint> {
+  const { model, weights, deltaTensors, batch, schedule, seed, checkpoints } = options;
+  return fingerprintOf({
+    program,
+    parameters: model.parameters,
+    weights,
+    deltaTensors,
+    losses: lossWeights(options),
+    pack: batch.pack ?? true,
+    schedule,
+    seed,
+    more: checkpoints?.fingerprint,
+  });
+}
+
+/** A last step can blow up parameters although its own loss was finite. */
+function checkFinite(tensors: ReadonlyMap<string, Tensor>, step: number): void {
+  for (const [tensor, { data }] of tensors) {
+    if (!data.every((value: number | bigint) => typeof value === "bigint" || Number.isFinite(value))) {
+      throw new CadreError(
+        "non-finite",
+        `train: step ${step}: expected finite numbers, got NaN or infinity in ${tensor} after the step; lower the learning rate or clip gradients`,
+        { details: { step, tensor } },
+      );
+    }
   }
-  return createPacker({ stream, shape: batch, pack: batch.pack ?? true, padId: model.padId });
+}
+
+function isDue(step: number, { everySteps, steps }: { readonly everySteps: number; readonly steps: number }): boolean {
+  return step % everySteps === 0 || step === steps;
+}
+
+const NOTHING_CUT: TruncationCounts = { truncatedExamples: 0, inputTokensCut: 0, targetTokensCut: 0 };
+
+function addCounts(before: TruncationCounts, now: TruncationCounts): TruncationCounts {
+  return {
+    truncatedExamples: before.truncatedExamples + now.truncatedExamples,
+    inputTokensCut: before.inputTokensCut + now.inputTokensCut,
+    targetTokensCut: before.targetTokensCut + now.targetTokensCut,
+  };
 }
 
 function lossWeights({ losses }: TrainOptions): { readonly tokens: number; readonly choices: number } {
   return losses ?? { tokens: 1, choices: 0 };
 }
 
-async function modelTensors(
-  { weights, seed }: TrainOptions,
-  parameters: readonly ParameterSpec[],
-): Promise<Map<string, Tensor>> {
-  return weights === undefined ? initialTensors(parameters, seed) : readParameters(weights, parameters);
-}
-
-/** Trained tensors and optimizer state before the first step. */
-async function startingTensors(
-  options: TrainOptions,
-  trained: readonly ParameterSpec[],
-  slots: readonly { readonly name: string; readonly shape: readonly number[] }[],
-): Promise<Map<string, Tensor>> {
-  const { deltaTensors, model, seed } = options;
-  const own = new Set(model.parameters.map(({ name }) => name));
-  const given = trained.filter(({ name }) => deltaTensors?.has(name) === true);
-  const inherited = trained.filter(({ name }) => own.has(name) && deltaTensors?.has(name) !== true);
-  const fresh = trained.filter(({ name }) => !own.has(name) && deltaTensors?.has(name) !== true);
-  const tensors = new Map<string, Tensor>(initialTensors(fresh, seed));
-  addAll(tensors, await modelTensors(options, inherited));
-  addAll(tensors, await readParameters(deltaTensors ?? new Map(), given));
-  return addAll(tensors, new Map(slots.map(({ name, shape }) => [name, zeros("float32", shape)])));
-}
-
-function addAll(target: Map<string, Tensor>, source: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  for (const [name, tensor] of source) {
-    target.set(name, tensor);
-  }
-  return target;
-}
-
-/** Hash of everything that a continued training must share with the one that wrote a checkpoint. */
-async function fingerprintOf(options: TrainOptions, trained: readonly ParameterSpec[]): Promise<string> {
-  const { model, delta, batch, optimizer, clipNorm, dropout, seed, steps } = options;
-  const rates = Array.from({ length: 8 }, (_, index) => options.schedule(Math.floor((index * steps) / 8)));
-  const facts = {
-    model: model.kind,
-    parameters: model.parameters.map(({ name, shape }) => [name, shape]),
-    delta: delta?.kind,
-    trained: trained.map(({ name, shape }) => [name, shape]),
-    optimizer: [optimizer.name, optimizer.stateOf([256, 256])],
-    batch,
-    losses: lossWeights(options),
-    clipNorm,
-    dropout,
-    seed,
-    rates,
-  };
-  return sha256(new TextEncoder().encode(JSON.stringify(facts)));
-}
-
-function emitStep(
-  onEvent: EventHandler<TrainingEvent> | undefined,
-  { step, metrics, learningRate }: { step: number; metrics: StepMetrics; learningRate: number },
-): void {
-  emit(onEvent, { type: "step-end", step, loss: metrics.tokenLoss + metrics.choiceLoss, ...metrics, learningRate });
-}
-
 function nextMultiple(step: number, every: number | undefined): number {
   return every === undefined ? Number.POSITIVE_INFINITY : (Math.floor(step / every) + 1) * every;
+}
+
+function pick(tensors: ReadonlyMap<string, Tensor>, names: readonly string[]): Map<string, Tensor> {
+  const picked = new Set(names);
+  return new Map([...tensors].filter(([name]) => picked.has(name)));
 }
 
 function isVector({ shape }: ParameterSpec): boolean {

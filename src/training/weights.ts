@@ -46,10 +46,22 @@ export function frozenParameters(
       }
       const location = frozen.source.tensors.get(name);
       if (location === undefined) {
-        throw new CadreError("not-found", `${frozen.source.path}: expected a tensor "${name}"`);
+        throw new CadreError(
+          "mismatch",
+          `${frozen.source.path}: expected a tensor "${name}" [${shape.join(", ")}], found none`,
+        );
+      }
+      if (location.shape.join() !== shape.join()) {
+        throw new CadreError(
+          "mismatch",
+          `${location.path}: expected "${name}" of shape [${shape.join(", ")}], got [${location.shape.join(", ")}]`,
+        );
       }
       const { dtype, path, offset, length } = location;
-      return [name, graph.constant({ dtype, shape, location: path.slice(lastSeparator(path) + 1), offset, length }, name)];
+      return [
+        name,
+        graph.constant({ dtype, shape, location: path.slice(lastSeparator(path) + 1), offset, length }, name),
+      ];
     }),
   );
 }
@@ -81,7 +93,8 @@ export async function readParameters(
   return result;
 }
 
-function isSource(weights: Weights): weights is TensorSource {
+/** Whether weights are in storage. */
+export function isSource(weights: Weights): weights is TensorSource {
   return "read" in weights;
 }
 

@@ -20,7 +20,12 @@ function sample(opCase: OpCase): fc.Arbitrary<{ sizes: Sizes; seed: number }> {
 }
 
 /** The loss' derivative along a direction, by the four-point formula. */
-async function derivative(program: Program, feeds: Tensors, name: string, direction: readonly number[]): Promise<number> {
+async function derivative(
+  program: Program,
+  feeds: Tensors,
+  name: string,
+  direction: readonly number[],
+): Promise<number> {
   const losses: number[] = [];
   for (const distance of [-2, -1, 1, 2]) {
     const moved = numbersOf(feeds, name).map((x, index) => x + distance * STEP * (direction[index] ?? 0));

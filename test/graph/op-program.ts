@@ -76,7 +76,12 @@ export function buildOpGraph(opCase: OpCase, options: OpGraphOptions): OpGraph {
 }
 
 /** Random feeds for a case's graph; equal numbers for both dtypes, as they are rounded to float32. */
-export function feedsFor(opCase: OpCase, built: OpGraph, options: OpGraphOptions, seed: number): Record<string, Tensor> {
+export function feedsFor(
+  opCase: OpCase,
+  built: OpGraph,
+  options: OpGraphOptions,
+  seed: number,
+): Record<string, Tensor> {
   const { dtype, sizes, prefix = "" } = options;
   const random = createRandom(seed);
   const feeds: Record<string, Tensor> = {};

@@ -68,6 +68,17 @@ export async function writeFolderAtomic(path: string, fill: (temporaryFolder: st
 }
 
 /**
+ * Removes a folder so that it is there whole or gone, also when the process is killed meanwhile: it gets a temporary name first.
+ * @throws CadreError `not-found`, `io`.
+ */
+export async function removeFolderAtomic(path: string): Promise<void> {
+  const target = resolve(path);
+  const temporary = temporaryPathFor(target);
+  await system(rename(target, temporary), path);
+  await system(rm(temporary, { recursive: true, force: true }), path);
+}
+
+/**
  * Removes what killed processes left behind in a folder (not in its subfolders): temporary names whose process is gone.
  * Call it only where all writers run on this machine: the process of another machine looks dead from here.
  * @returns the removed paths; empty when the folder does not exist.

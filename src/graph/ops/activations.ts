@@ -38,25 +38,36 @@ const CUBIC = 0.044715;
  * `x · σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`, since `(1 + tanh u) / 2 = σ(2u)`.
  */
 export function geluTanh(input: Value): Value {
+  // ONNX Runtime's FastGelu is the tanh form in one pass. The gate is computed again for the backward pass rather than kept: it would
+  // cost five passes forward anyway, and memory of the layer's size.
   return withRule(
     "geluTanh",
     input,
-    () => {
-      const squared = mul(input, input);
-      const doubled = mul(input, add(mul(squared, 2 * SQRT_2_OVER_PI * CUBIC), 2 * SQRT_2_OVER_PI));
-      const gate = sigmoid(doubled);
-      return { output: mul(input, gate), saved: gate };
-    },
-    (gradient, gate) => {
-      if (gate === undefined) {
-        return gradient;
-      }
+    () => ({
+      output:
+        input.dtype === "float32"
+          ? emitOne(
+              graphOf("geluTanh", input),
+              { opType: "FastGelu", domain: "com.microsoft", inputs: [input] },
+              input.dtype,
+              input.shape,
+            )
+          : mul(input, tanhGate(input, mul(input, input))),
+    }),
+    (gradient) => {
       // y' = σ + x σ (1 - σ) · (2u)'  with  (2u)' = 2 √(2/π) (1 + 3 · 0.044715 x²)
-      const slope = add(mul(mul(input, input), 6 * SQRT_2_OVER_PI * CUBIC), 2 * SQRT_2_OVER_PI);
+      const squared = mul(input, input);
+      const gate = tanhGate(input, squared);
+      const slope = add(mul(squared, 6 * SQRT_2_OVER_PI * CUBIC), 2 * SQRT_2_OVER_PI);
       const inner = mul(mul(input, slope), sub(1, gate));
       return mul(gradient, mul(gate, add(inner, 1)));
     },
   );
+}
+
+/** `σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`. */
+function tanhGate(input: Value, squared: Value): Value {
+  return sigmoid(mul(input, add(mul(squared, 2 * SQRT_2_OVER_PI * CUBIC), 2 * SQRT_2_OVER_PI)));
 }
 
 /** Gaussian error linear unit in its exact form: `x · Φ(x)`. */
@@ -82,4 +93,3 @@ export function geluErf(input: Value): Value {
 export function silu(input: Value): Value {
   return mul(input, sigmoid(input));
 }
-

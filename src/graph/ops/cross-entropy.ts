@@ -1,5 +1,5 @@
 import { CadreError } from "../../core/errors.js";
-import { expectRank, graphOf, type Value } from "../graph.js";
+import { expectDType, expectRank, graphOf, type Value } from "../graph.js";
 import { formatShape, sameShape } from "../shape.js";
 import { log, mul, sub } from "./elementwise.js";
 import { gatherNode, scatterAddNode } from "./gather.js";
@@ -20,6 +20,7 @@ export function linearLogProbability(hidden: Value, head: Value, targets: Value)
   const op = "linearLogProbability";
   expectRank(op, "hidden states", hidden, 2);
   expectRank(op, "a head", head, 2);
+  expectDType(op, "targets", targets, "int32", "int64");
   if (!sameShape(targets.shape, hidden.shape.slice(0, 1)) || !sameShape(hidden.shape.slice(1), head.shape.slice(1))) {
     throw new CadreError(
       "invalid-argument",
@@ -45,14 +46,11 @@ export function linearLogProbability(hidden: Value, head: Value, targets: Value)
         return [];
       }
       const column = reshapeNode(gradient, [...gradient.shape, 1]);
-      const hiddenGradient = needed[0]
-        ? mul(sub(targetRows, matmul(probabilities, head)), column)
-        : undefined;
+      const hiddenGradient = needed[0] ? mul(sub(targetRows, matmul(probabilities, head)), column) : undefined;
       const weighted = needed[1] ? mul(hidden, column) : undefined;
       // The scatter adds into the product in place.
       const headGradient =
-        weighted &&
-        scatterAddNode(matmul(probabilities, weighted, { transposeA: true, alpha: -1 }), targets, weighted);
+        weighted && scatterAddNode(matmul(probabilities, weighted, { transposeA: true, alpha: -1 }), targets, weighted);
       return [hiddenGradient, headGradient];
     },
   });

@@ -6,7 +6,13 @@ import { isFloat, type Operand, operands, sumTo } from "./primitives.js";
 
 export type { Operand } from "./primitives.js";
 
-type BinaryRule = (gradient: Value, left: Value, right: Value, output: Value, needed: readonly boolean[]) => readonly (Value | undefined)[];
+type BinaryRule = (
+  gradient: Value,
+  left: Value,
+  right: Value,
+  output: Value,
+  needed: readonly boolean[],
+) => readonly (Value | undefined)[];
 
 function binary(opType: string, left: Operand, right: Operand, rule: BinaryRule): Value {
   const op = opType.toLowerCase();
@@ -37,7 +43,10 @@ export function add(left: Operand, right: Operand): Value {
 
 /** `left - right`, broadcasting. */
 export function sub(left: Operand, right: Operand): Value {
-  return binary("Sub", left, right, (gradient, _a, _b, _y, needed) => [gradient, needed[1] ? neg(gradient) : undefined]);
+  return binary("Sub", left, right, (gradient, _a, _b, _y, needed) => [
+    gradient,
+    needed[1] ? neg(gradient) : undefined,
+  ]);
 }
 
 /** `left * right`, broadcasting. */

@@ -1,7 +1,7 @@
 import { CadreError } from "../../core/errors.js";
 import { emitOne, expectDType, graphOf, type Value } from "../graph.js";
-import { type Dim, formatShape, INFERRED_DIM, normalizeAxis, type Shape, sameShape } from "../shape.js";
-import { expandNode, reshapeNode, runtimeZeros } from "./primitives.js";
+import { formatShape, normalizeAxis, type Shape, sameShape } from "../shape.js";
+import { expandNode, joinedDim, reshapeNode, runtimeZeros } from "./primitives.js";
 
 /** Rows `indices` of a table `[rows, ...]`: an embedding. Indices (int32 or int64) count from 0; result `[...indices, ...]`. */
 export function gatherRows(table: Value, indices: Value): Value {
@@ -19,9 +19,13 @@ export function gatherRows(table: Value, indices: Value): Value {
       if (gradient === undefined) {
         return [];
       }
-      const count = flatCount(indices.shape);
+      const count = joinedDim(indices.shape);
       return [
-        scatterAddNode(runtimeZeros(indices, table.dtype, table.shape), reshapeNode(indices, [count]), reshapeNode(gradient, [count, ...rest])),
+        scatterAddNode(
+          runtimeZeros(indices, table.dtype, table.shape),
+          reshapeNode(indices, [count]),
+          reshapeNode(gradient, [count, ...rest]),
+        ),
       ];
     },
   });
@@ -47,12 +51,7 @@ export function scatterAddRows(base: Value, indices: Value, updates: Value): Val
     label: "scatterAddRows",
     inputs: [base, updates],
     outputs: [output],
-    backward: ([gradient], needed) => [
-      gradient,
-      gradient && needed[1]
-        ? gatherNode(gradient, indices)
-        : undefined,
-    ],
+    backward: ([gradient], needed) => [gradient, gradient && needed[1] ? gatherNode(gradient, indices) : undefined],
   });
   return output;
 }
@@ -114,10 +113,4 @@ function scatterElementsNode(base: Value, indices: Value, updates: Value, axis: 
     base.dtype,
     base.shape,
   );
-}
-
-function flatCount(shape: Shape): Dim {
-  return shape.every((dim) => typeof dim === "number")
-    ? shape.reduce<number>((count, dim) => count * Number(dim), 1)
-    : INFERRED_DIM;
 }

@@ -1,8 +1,8 @@
 import { CadreError } from "../../core/errors.js";
 import { emitOne, expectRank, graphOf, type Value } from "../graph.js";
-import { broadcastShapes, type Dim, dimAt, formatShape, INFERRED_DIM, type Shape } from "../shape.js";
-import { mul } from "./elementwise.js";
-import { reshapeNode, sumTo, transposeNode } from "./primitives.js";
+import { broadcastShapes, dimAt, formatShape, type Shape } from "../shape.js";
+import { add, mul } from "./elementwise.js";
+import { joinedDim, reshapeNode, sumTo, transposeNode } from "./primitives.js";
 
 /** Options of `matmul`. */
 export interface MatmulOptions {
@@ -69,22 +69,25 @@ export function gemm(left: Value, right: Value, addend: Value, options: GemmOpti
       `gemm: expected an addend that broadcasts to ${formatShape(shape)}, got ${formatShape(addend.shape)}`,
     );
   }
-  const output = emitOne(
-    graphOf("gemm", left, right, addend),
-    {
-      opType: "Gemm",
-      inputs: [left, right, addend],
-      attributes: {
-        transA: { int: transposeA ? 1 : 0 },
-        transB: { int: transposeB ? 1 : 0 },
-        alpha: { float: alpha },
-        beta: { float: beta },
-      },
-    },
-    left.dtype,
-    shape,
-  );
-  output.graph.record({
+  const graph = graphOf("gemm", left, right, addend);
+  const output = isColumn(shape)
+    ? graph.untaped(() => add(product(left, right, { transposeA, transposeB, alpha }, shape), mul(addend, beta)))
+    : emitOne(
+        graph,
+        {
+          opType: "Gemm",
+          inputs: [left, right, addend],
+          attributes: {
+            transA: { int: transposeA ? 1 : 0 },
+            transB: { int: transposeB ? 1 : 0 },
+            alpha: { float: alpha },
+            beta: { float: beta },
+          },
+        },
+        left.dtype,
+        shape,
+      );
+  graph.record({
     label: "gemm",
     inputs: [left, right, addend],
     outputs: [output],
@@ -147,6 +150,13 @@ function productShape(left: Value, right: Value, transposeA: boolean, transposeB
 function product(left: Value, right: Value, options: Resolved, shape: Shape): Value {
   const { transposeA, transposeB, alpha } = options;
   const graph = graphOf("matmul", left, right);
+  if (isColumn(shape) && !transposeA && alpha === 1) {
+    // [..., k, 1] and [..., 1, k] are the same elements.
+    const row = reshapeNode(right, [...right.shape.slice(0, -2), 1, dimAt(left.shape, -1, "matmul")]);
+    const swapped = { transposeA: false, transposeB: true, alpha };
+    const columns = product(row, left, swapped, [...shape.slice(0, -2), 1, dimAt(shape, -2, "matmul")]);
+    return reshapeNode(columns, shape);
+  }
   if (left.shape.length === 2 && right.shape.length === 2) {
     return emitOne(
       graph,
@@ -190,6 +200,14 @@ function product(left: Value, right: Value, options: Resolved, shape: Shape): Va
     : emitOne(graph, { opType: "Mul", inputs: [plain, graph.scalar(left.dtype, alpha)] }, left.dtype, shape);
 }
 
+/**
+ * True for a product of one column and several rows. The CPU provider sums its rows in an order that depends on the number of threads, so it
+ * is computed as one row instead, `rightᵀ · leftᵀ`, as fast and with equal bits at 1 to 4 threads.
+ */
+function isColumn(shape: Shape): boolean {
+  return shape.at(-1) === 1 && shape.at(-2) !== 1;
+}
+
 function swapLast(value: Value): Value {
   const axes = value.shape.map((_, axis) => axis);
   return transposeNode(value, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
@@ -197,9 +215,5 @@ function swapLast(value: Value): Value {
 
 /** `[..., columns]` as `[rows, columns]`. */
 function asMatrix(value: Value): Value {
-  const leading = value.shape.slice(0, -1);
-  const rows: Dim = leading.every((dim) => typeof dim === "number")
-    ? leading.reduce<number>((count, dim) => count * Number(dim), 1)
-    : INFERRED_DIM;
-  return reshapeNode(value, [rows, dimAt(value.shape, -1, "matmul")]);
+  return reshapeNode(value, [joinedDim(value.shape.slice(0, -1)), dimAt(value.shape, -1, "matmul")]);
 }

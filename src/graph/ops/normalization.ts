@@ -31,7 +31,8 @@ export function rmsNorm(input: Value, weight: Value, epsilon: number): Value {
       if (!needed[0]) {
         return [undefined, weightGradient];
       }
-      const sums = reshapeNode(matmul(product, reshapeNode(weight, [width, 1])), scale.shape);
+      // [1, width] · [rows, width]ᵀ
+      const sums = reshapeNode(matmul(reshapeNode(weight, [1, width]), product, { transposeB: true }), scale.shape);
       const along = mul(mul(sums, mul(square(scale), scale)), 1 / width);
       return [sub(mul(mul(gradient, weight), scale), mul(input, along)), weightGradient];
     },
@@ -90,4 +91,3 @@ export function layerNorm(input: Value, weight: Value, bias: Value, epsilon: num
   });
   return output;
 }
-

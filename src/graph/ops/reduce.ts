@@ -87,8 +87,7 @@ export function reduceLogSumExp(input: Value, axes?: readonly number[], options:
     inputs: [input],
     outputs: [output],
     backward: ([gradient]) => [
-      gradient &&
-        mul(exp(sub(input, withKeptAxes(output, input, resolved))), withKeptAxes(gradient, input, resolved)),
+      gradient && mul(exp(sub(input, withKeptAxes(output, input, resolved))), withKeptAxes(gradient, input, resolved)),
     ],
   });
   return output;

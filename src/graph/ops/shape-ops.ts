@@ -1,6 +1,15 @@
 import { CadreError } from "../../core/errors.js";
 import { emitOne, graphOf, type Value } from "../graph.js";
-import { broadcastShapes, type Dim, dimAt, formatShape, normalizeAxis, type Shape, sameShape, sizeAt } from "../shape.js";
+import {
+  broadcastShapes,
+  type Dim,
+  dimAt,
+  formatShape,
+  normalizeAxis,
+  type Shape,
+  sameShape,
+  sizeAt,
+} from "../shape.js";
 import { expandNode, reshapeNode, sumTo, transposeNode } from "./primitives.js";
 
 function product(shape: Shape): string {
@@ -32,7 +41,11 @@ export function reshape(input: Value, shape: Shape): Value {
 /** Reorders the axes: output axis i is input axis `permutation[i]`. */
 export function transpose(input: Value, permutation: readonly number[]): Value {
   const rank = input.shape.length;
-  if (permutation.length !== rank || new Set(permutation).size !== rank || permutation.some((axis) => !(axis in input.shape))) {
+  if (
+    permutation.length !== rank ||
+    new Set(permutation).size !== rank ||
+    permutation.some((axis) => !(axis in input.shape))
+  ) {
     throw new CadreError(
       "invalid-argument",
       `transpose: expected a permutation of the ${rank} axes of ${formatShape(input.shape)}, got [${permutation.join(", ")}]`,
@@ -70,7 +83,10 @@ export function expand(input: Value, shape: Shape): Value {
 }
 
 /** Elements `start` (inclusive) to `end` (exclusive) along one axis, which needs a fixed size. */
-export function slice(input: Value, options: { readonly axis: number; readonly start: number; readonly end: number }): Value {
+export function slice(
+  input: Value,
+  options: { readonly axis: number; readonly start: number; readonly end: number },
+): Value {
   const axis = normalizeAxis(options.axis, input.shape.length, "slice");
   const size = sizeAt(input.shape, axis, "slice");
   const { start, end } = options;

@@ -35,9 +35,7 @@ export function logSoftmax(input: Value, axis = -1): Value {
     label: "logSoftmax",
     inputs: [input],
     outputs: [output],
-    backward: ([gradient]) => [
-      gradient && sub(gradient, mul(exp(output), reduceSumNode(gradient, [resolved], true))),
-    ],
+    backward: ([gradient]) => [gradient && sub(gradient, mul(exp(output), reduceSumNode(gradient, [resolved], true)))],
   });
   return output;
 }

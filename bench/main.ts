@@ -1,0 +1,19 @@
+import { cpus, totalmem } from "node:os";
+import { benchTrain } from "./train.js";
+
+/** `npm run bench -- <name> [--json]`: prints the figures that RESULTS.md claims. */
+const benches: Readonly<Record<string, (options: { readonly json: boolean }) => Promise<void>>> = { train: benchTrain };
+
+const [name, ...flags] = process.argv.slice(2);
+const bench = name === undefined ? undefined : benches[name];
+if (bench === undefined) {
+  console.error(`usage: npm run bench -- <${Object.keys(benches).join("|")}> [--json]`);
+  process.exitCode = 2;
+} else {
+  const json = flags.includes("--json");
+  if (!json) {
+    const [cpu] = cpus();
+    console.log(`${cpu?.model ?? "unknown processor"}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}\n`);
+  }
+  await bench({ json });
+}

@@ -1,0 +1,88 @@
+import { CadreError } from "../core/errors.js";
+import type { EventHandler } from "../core/events.js";
+import type { ExampleStream } from "../mixtures/example-stream.js";
+import type { Delta } from "../models/delta.js";
+import type { Model } from "../models/model.js";
+import type { BatchShape } from "../models/packed-batch.js";
+import type { ParameterSpec } from "../models/parameter.js";
+import type { Device, State } from "../runtime/device.js";
+import type { Tensor } from "../tensors/tensor.js";
+import type { CheckpointStore } from "./checkpoint-store.js";
+import type { TrainingEvent } from "./events.js";
+import type { Fingerprint } from "./fingerprint.js";
+import type { Optimizer } from "./optimizers/optimizer.js";
+import type { Schedule } from "./schedules.js";
+import type { Weights } from "./weights.js";
+
+/** Options of `train`. */
+export interface TrainOptions {
+  readonly device: Device;
+  readonly model: Model;
+  /** The model's weights. Without them all parameters start from random numbers. */
+  readonly weights?: Weights;
+  /** What is trained instead of the model's own parameters. */
+  readonly delta?: Delta;
+  /** Starting values of the delta's tensors; by default their initializers. */
+  readonly deltaTensors?: ReadonlyMap<string, Tensor>;
+  readonly stream: ExampleStream;
+  readonly batch: BatchShape & {
+    /** Several examples in a row where they fit; default true. */
+    readonly pack?: boolean;
+    /** Batches whose gradients are added up for one step; default 1. */
+    readonly accumulate?: number;
+  };
+  /** Steps of the whole training, those before a resumed checkpoint included. */
+  readonly steps: number;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  /** Largest norm of all gradients together; by default gradients are not clipped. */
+  readonly clipNorm?: number;
+  /** Default rate 0. */
+  readonly dropout?: { readonly rate: number; readonly broadcast?: "length" | "none" };
+  /** Weights of the token loss and of the loss over choices; default 1 and 0. */
+  readonly losses?: { readonly tokens: number; readonly choices: number };
+  /** Parameters that weight decay leaves alone; default: vectors (normalisation weights, biases). */
+  readonly decayExcluded?: (parameter: ParameterSpec) => boolean;
+  /** uint32; decides starting values and dropout. */
+  readonly seed: number;
+  /**
+   * Most steps in one run of the program: a number, or `"auto"` (default) for as many as take about a second, at most 16. It changes the
+   * speed, not the result. No run crosses a step at which a checkpoint or a validation is due.
+   */
+  readonly stepsPerRun?: number | "auto";
+  readonly checkpoints?: {
+    readonly store: CheckpointStore;
+    readonly everySteps: number;
+    /** Facts beside the training's own that a continued training must share: a hash of the data, say. */
+    readonly fingerprint?: Fingerprint;
+  };
+  readonly validation?: {
+    readonly everySteps: number;
+    /** Scores the current parameters; higher is better. A score that is not finite is never the best. */
+    readonly score: (state: State) => Promise<number>;
+  };
+  readonly onEvent?: EventHandler<TrainingEvent>;
+  /** Stops after the run in progress, with a checkpoint where there is a store. */
+  readonly signal?: AbortSignal;
+}
+
+/** @throws CadreError `invalid-argument` naming every number that is out of range. */
+export function checkTrainOptions({ steps, seed, batch, stepsPerRun, checkpoints, validation }: TrainOptions): void {
+  const problems: string[] = [];
+  const expectAtLeast = (name: string, value: number | undefined, least: number): void => {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
+      problems.push(`${name}: expected an integer of ${least} or more, got ${value}`);
+    }
+  };
+  expectAtLeast("steps", steps, 0);
+  expectAtLeast("batch.accumulate", batch.accumulate, 1);
+  expectAtLeast("stepsPerRun", stepsPerRun === "auto" ? undefined : stepsPerRun, 1);
+  expectAtLeast("checkpoints.everySteps", checkpoints?.everySteps, 1);
+  expectAtLeast("validation.everySteps", validation?.everySteps, 1);
+  if (seed >>> 0 !== seed) {
+    problems.push(`seed: expected an integer from 0 to 2^32 - 1, got ${seed}`);
+  }
+  if (problems.length > 0) {
+    throw new CadreError("invalid-argument", `train: ${problems.join("; ")}`);
+  }
+}
