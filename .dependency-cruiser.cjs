@@ -45,7 +45,8 @@ module.exports = {
     },
     {
       name: "node-only-in-node-folders",
-      comment: "node:* is imported only in a folder's own node/ subfolder, in cli and in tests, so that a browser build stays possible",
+      comment:
+        "node:* is imported only in a folder's own node/ subfolder, in cli and in tests, so that a browser build stays possible",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/([^/]+/node/|cli/)|\\.test\\.ts$" },
       to: { dependencyTypes: ["core"] },
@@ -64,5 +65,9 @@ module.exports = {
       to: { path: "node_modules/onnxruntime" },
     },
   ],
-  options: { tsPreCompilationDeps: true, tsConfig: { fileName: "tsconfig.json" }, doNotFollow: { path: "node_modules" } },
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+  },
 };

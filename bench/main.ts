@@ -13,7 +13,9 @@ if (bench === undefined) {
   const json = flags.includes("--json");
   if (!json) {
     const [cpu] = cpus();
-    console.log(`${cpu?.model ?? "unknown processor"}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}\n`);
+    console.log(
+      `${cpu?.model ?? "unknown processor"}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}\n`,
+    );
   }
   await bench({ json });
 }

@@ -1,11 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, resolve } from "node:path";
 import { hashText } from "../src/core/random.js";
 import type { EncodedExample } from "../src/mixtures/encoded-example.js";
 
-/** Real rows beside the project; see shared/data/README.md. */
-export const superglueFolder = fileURLToPath(new URL("../../../shared/data/superglue-cls", import.meta.url));
+/** Real rows beside the checkout, where npm scripts start; see shared/data/README.md. */
+export const superglueFolder = resolve("../shared/data/superglue-cls");
 
 /** Ids below are padding and the end token. */
 const FIRST_WORD_ID = 2;
@@ -23,11 +22,11 @@ export function superglueExamples(vocabularySize: number): EncodedExample[] {
   return readdirSync(superglueFolder)
     .filter((name) => existsSync(join(superglueFolder, name, "train.json")))
     .flatMap((name) => {
-    const { Definition, Instances } = JSON.parse(readFileSync(join(superglueFolder, name, "train.json"), "utf8"));
-    return Instances.map((instance: { input: string; output: string | string[] }) => ({
-      input: encode(`${Definition[0] ?? ""} ${instance.input}`),
-      targets: [encode(String(Array.isArray(instance.output) ? instance.output[0] : instance.output))],
-      correct: 0,
-    }));
-  });
+      const { Definition, Instances } = JSON.parse(readFileSync(join(superglueFolder, name, "train.json"), "utf8"));
+      return Instances.map((instance: { input: string; output: string | string[] }) => ({
+        input: encode(`${Definition[0] ?? ""} ${instance.input}`),
+        targets: [encode(String(Array.isArray(instance.output) ? instance.output[0] : instance.output))],
+        correct: 0,
+      }));
+    });
 }

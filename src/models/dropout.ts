@@ -12,10 +12,7 @@ export interface Dropout {
    * Dropout of attention probabilities. With masks that are equal for all queries (`length`), dropping a probability is dropping its value
    * row, `values [batch, heads, keys, headDim]`, which is far smaller; else a mask for every probability.
    */
-  attention(
-    values: Value,
-    scoreShape: Shape,
-  ): { readonly values: Value; readonly probabilityMask: Value | undefined };
+  attention(values: Value, scoreShape: Shape): { readonly values: Value; readonly probabilityMask: Value | undefined };
 }
 
 /** Numbers the sites in the order in which a model asks, so that the same model draws the same masks. */

@@ -46,7 +46,7 @@ export interface TrainOptions {
   /** uint32; decides starting values and dropout. */
   readonly seed: number;
   /**
-   * Most steps in one run of the program: a number, or `"auto"` (default) for as many as take about a second, at most 16. It changes the
+   * Most steps in one run of the program: a number, or `"auto"` (default) for as many as take about a second, 4 to 16. It changes the
    * speed, not the result. No run crosses a step at which a checkpoint or a validation is due.
    */
   readonly stepsPerRun?: number | "auto";

@@ -10,7 +10,8 @@ import type { StepEndEvent } from "../../src/training/events.js";
 import { adafactor, adafactorPresets } from "../../src/training/optimizers/adafactor.js";
 import { adamW } from "../../src/training/optimizers/adamw.js";
 import { createSchedule } from "../../src/training/schedules.js";
-import { type TrainOptions, train } from "../../src/training/train.js";
+import { train } from "../../src/training/train.js";
+import type { TrainOptions } from "../../src/training/train-options.js";
 import { evaluate } from "./evaluate.js";
 import { bytesOf, expectWithin, expectWithinRelative, floatsOf, readModel } from "./fixture.js";
 
@@ -65,7 +66,6 @@ async function run(
           return "memory";
         },
         latest: async () => undefined,
-        best: async () => undefined,
       },
     },
     onEvent: (event) => {

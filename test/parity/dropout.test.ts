@@ -9,7 +9,8 @@ import { openDevice } from "../../src/runtime/node/open-device.js";
 import type { Tensor } from "../../src/tensors/tensor.js";
 import { adamW } from "../../src/training/optimizers/adamw.js";
 import { createSchedule } from "../../src/training/schedules.js";
-import { type TrainOptions, train } from "../../src/training/train.js";
+import { train } from "../../src/training/train.js";
+import type { TrainOptions } from "../../src/training/train-options.js";
 import { compileEvaluation, evaluate } from "./evaluate.js";
 import { batchOf, examplesOf, floatsOf, readModel, readTensors } from "./fixture.js";
 
@@ -134,7 +135,7 @@ test.each(["length", "none"] as const)(
 
 test("training draws new masks at every step, by its seed", async () => {
   const example = at(examplesOf(reference), 0);
-  const losses = async (options: Pick<TrainOptions, "seed" | "dropout">): Promise<number[]> => {
+  const losses = async (options: Pick<TrainOptions, "seed"> & Partial<TrainOptions>): Promise<number[]> => {
     const found: number[] = [];
     await train({
       device,

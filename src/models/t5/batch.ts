@@ -35,8 +35,7 @@ function shiftRight(batch: PackedBatch, { decoderStartId, padId }: T5Config): In
     if (targetSequences[position] === 0) {
       return padId;
     }
-    const starts =
-      position % shape.targetLength === 0 || targetSequences[position] !== targetSequences[position - 1];
+    const starts = position % shape.targetLength === 0 || targetSequences[position] !== targetSequences[position - 1];
     return starts ? decoderStartId : (targetIds[position - 1] ?? padId);
   });
 }

@@ -91,7 +91,10 @@ export function parseT5Config(content: unknown): T5Config {
  * Whether the output projection is tied, which only the weights tell of files by transformers 5: it writes `tie_word_embeddings: true` for
  * every T5 and keeps the distinction in `scale_decoder_outputs` and the presence of `lm_head.weight`.
  */
-export function withWeights(config: T5Config, { hasOutputProjection }: { readonly hasOutputProjection: boolean }): T5Config {
+export function withWeights(
+  config: T5Config,
+  { hasOutputProjection }: { readonly hasOutputProjection: boolean },
+): T5Config {
   return "scale_decoder_outputs" in config.source ? { ...config, tied: !hasOutputProjection } : config;
 }
 

@@ -1,0 +1,19 @@
+import { CadreError } from "../core/errors.js";
+
+/** Reads a number given on the command line. @throws CadreError `invalid-argument` naming the option and what it takes. */
+export function numberOption(
+  name: string,
+  text: string,
+  range: { readonly minimum: number; readonly maximum: number; readonly integer?: boolean },
+): number {
+  const number = Number(text);
+  const { minimum, maximum, integer = false } = range;
+  if (text.trim() === "" || !(number >= minimum && number <= maximum) || (integer && !Number.isInteger(number))) {
+    const kind = integer ? "a whole number" : "a number";
+    throw new CadreError(
+      "invalid-argument",
+      `--${name}: expected ${kind} from ${minimum} to ${maximum}, got "${text}"`,
+    );
+  }
+  return number;
+}
