@@ -113,7 +113,6 @@ export function expectWithin(
   tolerance: number,
 ): void {
   const { absolute } = deviation(actual, reference);
-  record(`${what} absolute`, absolute);
   expect(absolute, what).toBeLessThanOrEqual(tolerance);
 }
 
@@ -125,12 +124,7 @@ export function expectWithinRelative(
   tolerance: number,
 ): void {
   const { relative } = deviation(actual, reference);
-  record(`${what} relative`, relative);
   expect(relative, what).toBeLessThanOrEqual(tolerance);
-}
-
-function record(what: string, value: number): void {
-  console.log(`DEV\t${expect.getState().currentTestName}\t${what}\t${value.toExponential(2)}`);
 }
 
 /** Bits of a tensor, to be compared for equality. */

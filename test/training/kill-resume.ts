@@ -70,7 +70,7 @@ function killAtSave(
 /** See `outcomeOf`. */
 export interface Outcome {
   readonly metrics: readonly Readonly<Record<string, unknown>>[];
-  readonly result: unknown;
+  readonly result: { readonly step: number; readonly tensors: Readonly<Record<string, string>> };
 }
 
 /** What must not depend on kills: tensors, and every line of the metrics that tells of the training itself, without times and paths. */
@@ -84,7 +84,7 @@ export async function outcomeOf(folder: string): Promise<Outcome> {
 }
 
 /** What the last kill left among the checkpoints. */
-export async function leftoversOf(folder: string): Promise<string> {
+async function leftoversOf(folder: string): Promise<string> {
   const checkpoints = join(folder, "checkpoints");
   const kinds = await Promise.all(
     (await readdir(checkpoints))
@@ -97,4 +97,25 @@ export async function leftoversOf(folder: string): Promise<string> {
       }),
   );
   return kinds.join(", ") || "nothing";
+}
+
+/** A training whose processes are killed. */
+export interface KilledTraining {
+  readonly outcome: Outcome;
+  /** How many kills there were, by their kind and what they left. */
+  readonly kills: ReadonlyMap<string, number>;
+}
+
+/** Trains from nothing to the end in a folder, with four steps a run on two threads and kills wherever `next` says. */
+export async function trainKilled(folder: string, next: () => KillPoint | undefined): Promise<KilledTraining> {
+  const options = { stepsPerRun: 4, threads: 2 };
+  const kills = new Map<string, number>();
+  for (;;) {
+    const kill = next();
+    if (!(await runChild(folder, kill === undefined ? options : { ...options, kill }))) {
+      return { outcome: await outcomeOf(folder), kills };
+    }
+    const left = `${kill?.kind}: ${await leftoversOf(folder)}`;
+    kills.set(left, (kills.get(left) ?? 0) + 1);
+  }
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createRandom } from "../../src/core/random.js";
 import type { EncodedExample } from "../../src/mixtures/encoded-example.js";
 import { type ExampleStream, shuffledStream } from "../../src/mixtures/example-stream.js";
@@ -6,6 +7,7 @@ import { parseT5Config } from "../../src/models/t5/config.js";
 import { createT5 } from "../../src/models/t5/t5.js";
 import type { Device } from "../../src/runtime/device.js";
 import type { Tensor } from "../../src/tensors/tensor.js";
+import { bytesOfTensor } from "../../src/tensors/tensor-bytes.js";
 import { adamW } from "../../src/training/optimizers/adamw.js";
 import { createSchedule } from "../../src/training/schedules.js";
 import type { TrainOptions } from "../../src/training/train-options.js";
@@ -67,11 +69,11 @@ export function tinyOptions(device: Device, options: Partial<TrainOptions> = {})
   };
 }
 
-/** Tensors as text, so that a comparison is one of bits. */
+/** A hash of every tensor's bytes, so that a comparison is one of bits and a difference is short. */
 export function bitsOf(tensors: ReadonlyMap<string, Tensor>): Record<string, string> {
   return Object.fromEntries(
     [...tensors]
       .toSorted(([left], [right]) => (left < right ? -1 : 1))
-      .map(([name, { data }]) => [name, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")]),
+      .map(([name, tensor]) => [name, createHash("sha256").update(bytesOfTensor(tensor)).digest("hex")]),
   );
 }

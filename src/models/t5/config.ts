@@ -53,7 +53,7 @@ export interface T5Config {
   readonly padId: number;
   readonly endId: number;
   readonly decoderStartId: number;
-  /** The file's content, written back unchanged. */
+  /** The file's content, written back unchanged but for the defaults of absent fields. */
   readonly source: Readonly<Record<string, unknown>>;
 }
 
