@@ -157,7 +157,7 @@ async function runSteps(
   }
   const packer = createPacker({ stream, shape: batch, pack: batch.pack ?? true, padId: options.model.padId });
   const cutBefore = progress.truncation;
-  let { best } = resumed; let bestTensors: Resumed['bestTensors'];
+  let { best, bestTensors } = resumed;
   let savedAt = progress.step;
   const save = async (): Promise<void> => {
     if (checkpoints === undefined || savedAt === progress.step) {
