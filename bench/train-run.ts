@@ -6,6 +6,7 @@ import { type ExampleStream, generatedStream, shuffledStream } from "../src/mixt
 import type { Delta } from "../src/models/delta.js";
 import type { HookPoints } from "../src/models/hooks.js";
 import { openModelFolder } from "../src/models/node/model-folder.js";
+import type { Device } from "../src/runtime/device.js";
 import { openDevice } from "../src/runtime/node/open-device.js";
 import { adafactor, adafactorPresets } from "../src/training/optimizers/adafactor.js";
 import { adamW } from "../src/training/optimizers/adamw.js";
@@ -45,7 +46,15 @@ const deltas: Readonly<Record<TrainRunName, ((points: HookPoints) => Delta) | un
 
 const [name, folder] = process.argv.slice(2) as [TrainRunName, string];
 await using opened = await openModelFolder(folder);
-await using device = await openDevice();
+await using cpu = await openDevice();
+let programs = 0;
+const device: Device = {
+  ...cpu,
+  compile: (model, options) => {
+    programs++;
+    return cpu.compile(model, options);
+  },
+};
 const delta = deltas[name]?.(opened.model.hookPoints);
 const steps: { readonly seconds: number; readonly inputTokens: number }[] = [];
 let flopsPerStep = 0;
@@ -80,7 +89,7 @@ const run: TrainRun = {
   stepSeconds,
   peakMemoryBytes: (await device.memory()).peakBytes,
   dropout: DROPOUT,
-  programs: 1,
+  programs,
 };
 console.log(JSON.stringify(run));
 

@@ -18,10 +18,11 @@ export interface CompileOptions {
   /** Folder against which the model's external data locations are resolved (weights mapped from safetensors files). */
   readonly weightsFolder?: string;
   /**
-   * Graph outputs that replace a slot of the state after a run: slot name to output name. Such outputs never leave the worker.
+   * Graph outputs that replace a slot of the state after a run: slot name to output name, or to several outputs whose rows, one after
+   * the other, are the slot's new content (float32; cheaper for slots above 32 MB). Such outputs never leave the worker.
    * A slot is fed to the graph input of the same name.
    */
-  readonly updates?: Readonly<Record<string, string>>;
+  readonly updates?: Readonly<Record<string, string | readonly string[]>>;
   /**
    * Float outputs that must hold only finite numbers for the updates to be committed; otherwise the state stays as it was before the run
    * (with a loop of several steps: as before its first step) and the result says `committed: false`.

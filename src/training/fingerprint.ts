@@ -24,13 +24,15 @@ export interface FingerprintOptions {
   readonly pack: boolean;
   readonly schedule: Schedule;
   readonly seed: number;
+  /** Of the device: products of some shapes differ in their last bits between numbers of threads. */
+  readonly threads: number;
   /** Facts of the caller's. */
   readonly more: Fingerprint | undefined;
 }
 
 /** Collects the facts; reads all weights to hash them (about a second a gigabyte). */
 export async function fingerprintOf(options: FingerprintOptions): Promise<Fingerprint> {
-  const { program, parameters, weights, deltaTensors, losses, pack, schedule, seed, more } = options;
+  const { program, parameters, weights, deltaTensors, losses, pack, schedule, seed, threads, more } = options;
   return {
     ...more,
     program: await sha256(program.bytes),
@@ -43,6 +45,7 @@ export async function fingerprintOf(options: FingerprintOptions): Promise<Finger
     pack: String(pack),
     schedule: await hashText(JSON.stringify(SCHEDULE_PROBES.map((step) => schedule(step)))),
     seed: String(seed),
+    threads: String(threads),
   };
 }
 
@@ -71,6 +74,7 @@ const MEANING: Readonly<Record<string, string>> = {
   pack: "packing",
   schedule: "the learning-rate schedule",
   seed: "the seed",
+  threads: "the device's number of threads (open it with as many; any machine may)",
 };
 
 async function hashWeights(weights: Weights | undefined, parameters: readonly ParameterSpec[]): Promise<string> {

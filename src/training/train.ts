@@ -252,6 +252,7 @@ function trainingFingerprint(options: TrainOptions, program: StepProgram): Promi
     pack: batch.pack ?? true,
     schedule,
     seed,
+    threads: options.device.threads,
     more: checkpoints?.fingerprint,
   });
 }

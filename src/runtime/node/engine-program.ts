@@ -9,8 +9,8 @@ import { wrapNativeError } from "./wire-error.js";
 export interface EngineProgram {
   readonly name: string;
   readonly session: OnnxRuntime.InferenceSession;
-  /** Slot name to output name. */
-  readonly updates: ReadonlyMap<string, string>;
+  /** Slot name to the output, or the outputs whose rows together make the slot. */
+  readonly updates: ReadonlyMap<string, readonly string[]>;
   readonly guards: readonly string[];
   /** Frees the session. */
   release(): Promise<void>;
@@ -44,7 +44,12 @@ export async function compileProgram(
     await session.release();
   };
   try {
-    const updates = new Map(Object.entries(options.updates ?? {}));
+    const updates = new Map(
+      Object.entries(options.updates ?? {}).map(([slot, outputs]): [string, readonly string[]] => [
+        slot,
+        typeof outputs === "string" ? [outputs] : outputs,
+      ]),
+    );
     const guards = options.guards ?? [];
     checkOutputs(session, { where, updates, guards });
     return { name, session, updates, guards, release };
@@ -62,9 +67,11 @@ function checkOutputs(
     throw new CadreError("invalid-argument", `${where}: ${message}`, { details: { output } });
   };
   const outputs = outputNames.join(", ");
-  for (const [slot, output] of updates) {
-    if (!outputNames.includes(output)) {
-      fail(`expected an output for update "${slot}", got "${output}"; the graph has ${outputs}`, output);
+  for (const [slot, parts] of updates) {
+    for (const output of parts) {
+      if (!outputNames.includes(output)) {
+        fail(`expected an output for update "${slot}", got "${output}"; the graph has ${outputs}`, output);
+      }
     }
   }
   for (const guard of guards) {

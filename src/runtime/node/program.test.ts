@@ -3,6 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CadreError } from "../../core/errors.js";
+import { Graph } from "../../graph/graph.js";
+import { add } from "../../graph/ops/elementwise.js";
+import { slice } from "../../graph/ops/shape-ops.js";
+import { serializeGraph } from "../../graph/serialize.js";
 import { hasDType, type Tensor, tensor } from "../../tensors/tensor.js";
 import type { Device, Program, State } from "../device.js";
 import { openDevice } from "./open-device.js";
@@ -152,6 +156,28 @@ describe("state", () => {
     const notANumber = await counter.run({ step: floats([1], [0]) }, { state });
     expect(notANumber.committed).toBe(false);
     expect(await current()).toEqual(floats([1], [0]));
+  });
+
+  test("is put together from the parts of an update, all or nothing", async () => {
+    // x + step in two parts of a row each; the second part is not finite where step is not.
+    const graph = new Graph();
+    const sum = add(graph.input("x", "float32", [2, 2]), graph.input("step", "float32", []));
+    graph.output("upper", slice(sum, { axis: 0, start: 0, end: 1 }));
+    graph.output("lower", slice(sum, { axis: 0, start: 1, end: 2 }));
+    await using program = await device.compile(serializeGraph(graph), {
+      updates: { x: ["upper", "lower"] },
+      guards: ["lower"],
+    });
+    await using state = await device.createState(new Map([["x", floats([2, 2], [1, 2, 3, 4])]]));
+    const { outputs } = await program.run({ step: floats([], [1]) }, { state });
+    expect(outputs).toEqual({});
+    expect((await state.read()).get("x")).toEqual(floats([2, 2], [2, 3, 4, 5]));
+    const { committed } = await program.run({ step: floats([], [Number.NaN]) }, { state });
+    expect(committed).toBe(false);
+    expect((await state.read()).get("x")).toEqual(floats([2, 2], [2, 3, 4, 5]));
+    await using half = await device.compile(serializeGraph(graph), { updates: { x: ["upper", "upper", "lower"] } });
+    const error = await failure(half.run({ step: floats([], [1]) }, { state }));
+    expect(error.message).toContain('parts that make up slot "x"');
   });
 
   test("gives way to a feed of the same name", async () => {

@@ -22,7 +22,8 @@ export interface RunSource {
 }
 
 /**
- * Runs a program once. The binding copies every output into fresh memory, and the copies become the slots as they are: with
+ * Runs a program once. The binding copies every output into fresh memory, and the copies become the slots as they are (large ones
+ * come in parts and are copied once more, see `step-program.ts`): with
  * 150 slots of together 315 MB that costs about 45 ms a run (2 cores, 52 ms with the graph's own 11 ms) and 3.2 to 3.7 times the
  * state in memory, however many runs. Two sets of pre-allocated outputs took as long (75 against 73 ms in one thread, 1.12
  * against 1.18 GB), since they are copied too; collecting garbage by force changed neither.
@@ -69,8 +70,8 @@ export async function runProgram(program: EngineProgram, { feeds, slots, ort }: 
     throw new CadreError("internal", `${where}: ONNX Runtime returned no tensor for output "${output}"`);
   };
   const committed = guards.every((guard) => allFinite(fromOrtTensor(outputOf(guard))));
-  if (committed) for (const [slot, output] of updates) slots?.set(slot, outputOf(output));
-  const kept = new Set(updates.values());
+  if (committed && slots !== undefined) commit(slots, { updates, outputOf, where });
+  const kept = new Set([...updates.values()].flat());
   const outputs: Record<string, Tensor> = {};
   for (const output of session.outputNames) {
     if (!kept.has(output)) outputs[output] = fromOrtTensor(outputOf(output));
@@ -84,4 +85,43 @@ function factsOf({ dtype, shape, data }: Tensor): TensorFacts {
 
 function slotFacts(slot: string, { type, dims, size }: OnnxRuntime.Tensor): [string, TensorFacts][] {
   return isDType(type) ? [[slot, { dtype: type, shape: dims, elements: size }]] : [];
+}
+
+/** Replaces the slots; one that comes in parts is written over in place, once all parts are known to fit. */
+function commit(
+  slots: Slots,
+  {
+    updates,
+    outputOf,
+    where,
+  }: Pick<EngineProgram, "updates"> & {
+    readonly outputOf: (output: string) => OnnxRuntime.Tensor;
+    readonly where: string;
+  },
+): void {
+  const writes: (() => void)[] = [];
+  for (const [slot, outputs] of updates) {
+    const [first] = outputs;
+    if (outputs.length === 1 && first !== undefined) {
+      writes.push(() => slots.set(slot, outputOf(first)));
+      continue;
+    }
+    const target = slots.get(slot)?.data;
+    const parts = outputs.map((output) => outputOf(output).data);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (!(target instanceof Float32Array) || target.length !== length) {
+      throw new CadreError(
+        "invalid-argument",
+        `${where}: expected parts that make up slot "${slot}", got ${length} elements`,
+      );
+    }
+    writes.push(() => {
+      let offset = 0;
+      for (const part of parts) {
+        if (part instanceof Float32Array) target.set(part, offset);
+        offset += part.length;
+      }
+    });
+  }
+  for (const write of writes) write();
 }
