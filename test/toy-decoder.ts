@@ -166,8 +166,9 @@ function forward(
   const targetLength = Number(shiftedIds.shape[1]);
   const dropout = createDropout(dropoutOptions);
   const linear = (name: string, input: Value): Value => {
-    const output = matmul(input, parameter(name), { transposeB: true });
-    return hooks?.linear?.(name, input, output) ?? output;
+    const weight = parameter(name);
+    const output = matmul(input, weight, { transposeB: true });
+    return hooks?.linear?.({ name, input, weight, output }) ?? output;
   };
   const lookUp = (table: string, indices: Value): Value =>
     reshape(gatherRows(parameter(table), reshape(indices, [rows * length])), [rows, length, width]);

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CadreError } from "../core/errors.js";
-import { add } from "../graph/ops/elementwise.js";
-import { matmul } from "../graph/ops/matmul.js";
+import { graphOf, type Value } from "../graph/graph.js";
+import { asMatrix, gemm, matmul } from "../graph/ops/matmul.js";
 import type { Delta } from "../models/delta.js";
 import type { HookPoints } from "../models/hooks.js";
 import type { ParameterSpec } from "../models/parameter.js";
@@ -54,15 +54,52 @@ export function lora(config: LoraConfig, { linears }: HookPoints): Delta {
     kind: "lora",
     parameters,
     hooks: (tensor) => ({
-      linear: (name, input, output) => {
-        if (!names.has(name)) {
-          return output;
-        }
-        const down = matmul(input, tensor(tensorName(name, "lora_A")), { transposeB: true });
-        return add(output, matmul(down, tensor(tensorName(name, "lora_B")), { transposeB: true, alpha: scale }));
-      },
+      linear: ({ name, input, weight, output }) =>
+        names.has(name)
+          ? loraLinear(input, weight, {
+              a: tensor(tensorName(name, "lora_A")),
+              b: tensor(tensorName(name, "lora_B")),
+              scale,
+            })
+          : output,
     }),
   };
+}
+
+/**
+ * `x (W + scale · B A)ᵀ`: with the many tokens of a training batch, adding the small product to the weight costs far less than adding
+ * `scale · (x Aᵀ) Bᵀ` to every output, forward and backward. The gradients of A and B still come from products of rank width.
+ */
+function loraLinear(
+  input: Value,
+  weight: Value,
+  { a, b, scale }: { readonly a: Value; readonly b: Value; readonly scale: number },
+): Value {
+  const { merged, output } = graphOf("lora", input, weight, a, b).untaped(() => {
+    const sum = gemm(b, a, weight, { alpha: scale });
+    return { merged: sum, output: matmul(input, sum, { transposeB: true }) };
+  });
+  output.graph.record({
+    label: "lora",
+    inputs: [input, weight, a, b],
+    outputs: [output],
+    backward: ([gradient], needed) => {
+      if (gradient === undefined) {
+        return [];
+      }
+      const rows = asMatrix(input);
+      const gradientRows = asMatrix(gradient);
+      return [
+        needed[0] ? matmul(gradient, merged) : undefined,
+        needed[1] ? matmul(gradientRows, rows, { transposeA: true }) : undefined,
+        needed[2] ? matmul(matmul(gradientRows, b), rows, { transposeA: true, alpha: scale }) : undefined,
+        needed[3]
+          ? matmul(gradientRows, matmul(rows, a, { transposeB: true }), { transposeA: true, alpha: scale })
+          : undefined,
+      ];
+    },
+  });
+  return output;
 }
 
 /** `….q.weight` → `….q.lora_A.weight`, PEFT's name without its prefix. */

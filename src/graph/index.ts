@@ -10,7 +10,7 @@ export { type AttentionBias, type AttentionOptions, attention, attentionBias } f
 export { linearLogProbability } from "./ops/cross-entropy.js";
 export * from "./ops/elementwise.js";
 export { gatherElements, gatherRows, scatterAddRows } from "./ops/gather.js";
-export * from "./ops/matmul.js";
+export { type GemmOptions, gemm, type MatmulOptions, matmul } from "./ops/matmul.js";
 export * from "./ops/normalization.js";
 export * from "./ops/reduce.js";
 export * from "./ops/shape-ops.js";

@@ -25,6 +25,8 @@ import type { Shape } from "./shape.js";
 const OPSET_VERSION = 23n;
 /** ONNX intermediate representation that belongs to that operator set. */
 const IR_VERSION = 11n;
+/** Operators that leave out an output when it has no name, and the work for it. */
+const OPTIONAL_OUTPUTS = new Set(["Attention", "SimplifiedLayerNormalization"]);
 /** Protobuf's limit for one message, in bytes; larger weights must be external. */
 const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
@@ -100,7 +102,9 @@ function nodeProto(node: GraphNode, needed: Set<string>, renamed: ReadonlyMap<st
     opType: node.opType,
     domain: node.domain,
     input: node.inputs.map((input) => renamed.get(input) ?? input),
-    output: node.outputs.map((output) => renamed.get(output) ?? output),
+    output: node.outputs.map((output, index) =>
+      index > 0 && !needed.has(output) && OPTIONAL_OUTPUTS.has(node.opType) ? "" : (renamed.get(output) ?? output),
+    ),
     attribute: Object.entries(node.attributes).map(([name, attribute]) =>
       attributeProto(name, attribute, needed, renamed),
     ),

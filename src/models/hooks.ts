@@ -13,10 +13,20 @@ export interface SubLayer {
   readonly width: number;
 }
 
+/** A projection `output = input · weightᵀ` of a model. */
+export interface Projection {
+  /** The weight's name. */
+  readonly name: string;
+  readonly input: Value;
+  /** `[outputs, inputs]` */
+  readonly weight: Value;
+  readonly output: Value;
+}
+
 /** Named points at which a delta reaches into a model. Each returns what the model goes on with. */
 export interface Hooks {
-  /** After a projection `output = input · weightᵀ`; `name` is the weight's. */
-  readonly linear?: (name: string, input: Value, output: Value) => Value;
+  /** Instead of a projection's output; a node that is not used costs nothing. */
+  readonly linear?: (projection: Projection) => Value;
   /** After a sub-layer's output, before dropout and the residual connection. `output [rows, length, d]`. */
   readonly afterSubLayer?: (subLayer: SubLayer, output: Value) => Value;
 }

@@ -5,15 +5,15 @@ import { add, cast, compare, erf, exp, mul, sigmoid, sub } from "./elementwise.j
 function withRule(
   label: string,
   input: Value,
-  forward: () => { output: Value; saved?: Value },
-  rule: (gradient: Value, saved: Value | undefined) => Value,
+  forward: () => Value,
+  rule: (gradient: Value, output: Value) => Value,
 ): Value {
-  const { output, saved } = graphOf(label, input).untaped(forward);
+  const output = graphOf(label, input).untaped(forward);
   output.graph.record({
     label,
     inputs: [input],
     outputs: [output],
-    backward: ([gradient]) => [gradient && rule(gradient, saved)],
+    backward: ([gradient]) => [gradient && rule(gradient, output)],
   });
   return output;
 }
@@ -23,7 +23,7 @@ export function relu(input: Value): Value {
   return withRule(
     "relu",
     input,
-    () => ({ output: emitOne(graphOf("relu", input), { opType: "Relu", inputs: [input] }, input.dtype, input.shape) }),
+    () => emitOne(graphOf("relu", input), { opType: "Relu", inputs: [input] }, input.dtype, input.shape),
     (gradient) => mul(gradient, cast(compare("Greater", input, 0), input.dtype)),
   );
 }
@@ -43,24 +43,21 @@ export function geluTanh(input: Value): Value {
   return withRule(
     "geluTanh",
     input,
-    () => ({
-      output:
-        input.dtype === "float32"
-          ? emitOne(
-              graphOf("geluTanh", input),
-              { opType: "FastGelu", domain: "com.microsoft", inputs: [input] },
-              input.dtype,
-              input.shape,
-            )
-          : mul(input, tanhGate(input, mul(input, input))),
-    }),
-    (gradient) => {
-      // y' = σ + x σ (1 - σ) · (2u)'  with  (2u)' = 2 √(2/π) (1 + 3 · 0.044715 x²)
+    () =>
+      input.dtype === "float32"
+        ? emitOne(
+            graphOf("geluTanh", input),
+            { opType: "FastGelu", domain: "com.microsoft", inputs: [input] },
+            input.dtype,
+            input.shape,
+          )
+        : mul(input, tanhGate(input, mul(input, input))),
+    (gradient, output) => {
+      // y' = σ + x σ (1 - σ) (2u)' = σ (1 + (x - y) (2u)')  with  (2u)' = 2 √(2/π) (1 + 3 · 0.044715 x²)
       const squared = mul(input, input);
       const gate = tanhGate(input, squared);
       const slope = add(mul(squared, 6 * SQRT_2_OVER_PI * CUBIC), 2 * SQRT_2_OVER_PI);
-      const inner = mul(mul(input, slope), sub(1, gate));
-      return mul(gradient, mul(gate, add(inner, 1)));
+      return mul(gradient, mul(gate, add(mul(sub(input, output), slope), 1)));
     },
   );
 }
@@ -72,19 +69,14 @@ function tanhGate(input: Value, squared: Value): Value {
 
 /** Gaussian error linear unit in its exact form: `x · Φ(x)`. */
 export function geluErf(input: Value): Value {
+  const cumulative = (): Value => mul(add(erf(mul(input, Math.SQRT1_2)), 1), 0.5);
   return withRule(
     "geluErf",
     input,
-    () => {
-      const cumulative = mul(add(erf(mul(input, Math.SQRT1_2)), 1), 0.5);
-      return { output: mul(input, cumulative), saved: cumulative };
-    },
-    (gradient, cumulative) => {
-      if (cumulative === undefined) {
-        return gradient;
-      }
+    () => mul(input, cumulative()),
+    (gradient) => {
       const density = mul(exp(mul(mul(input, input), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return mul(gradient, add(cumulative, mul(input, density)));
+      return mul(gradient, add(cumulative(), mul(input, density)));
     },
   );
 }

@@ -214,6 +214,6 @@ function swapLast(value: Value): Value {
 }
 
 /** `[..., columns]` as `[rows, columns]`. */
-function asMatrix(value: Value): Value {
+export function asMatrix(value: Value): Value {
   return reshapeNode(value, [joinedDim(value.shape.slice(0, -1)), dimAt(value.shape, -1, "matmul")]);
 }

@@ -58,8 +58,9 @@ interface Builder {
 function forward(config: T5Config, context: BuildContext, batch: Readonly<Record<string, Value>>): TargetStates {
   const { parameter } = context;
   const linear = (name: string, input: Value): Value => {
-    const output = matmul(input, parameter(name), { transposeB: true });
-    return context.hooks?.linear?.(name, input, output) ?? output;
+    const weight = parameter(name);
+    const output = matmul(input, weight, { transposeB: true });
+    return context.hooks?.linear?.({ name, input, weight, output }) ?? output;
   };
   const build: Builder = { config, context, dropout: createDropout(context.dropout), parameter, linear };
   const { inputIds, inputSegments, decoderIds, targetSegments, targetSequences } = batch;
