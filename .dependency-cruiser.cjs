@@ -1,4 +1,4 @@
-/** The order in which data passes through Cadre (docs/decisions/0001-layout.md): a folder imports only from itself and from folders above it. */
+/** The order in which data passes through Cadre (README.md, "The tree"): a folder imports only from itself and from folders above it. */
 const layers = [
   "core",
   "tensors",

@@ -85,7 +85,7 @@ export async function benchTrain({ json }: { readonly json: boolean }): Promise<
 
 async function gemmPeak(): Promise<number> {
   await using device = await openDevice();
-  return measureGemmPeak(device);
+  return await measureGemmPeak(device);
 }
 
 function runInChild(name: TrainRunName, folder: string): Promise<TrainRun> {

@@ -100,6 +100,9 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
     progress.stop();
     process.off("SIGINT", interrupt);
   }
+  if (steps.length === 0) {
+    throw new CadreError("aborted", "quickstart: stopped before the first step");
+  }
   report({ steps, flopsPerStep, peak, threads: device.threads });
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseConfig } from "../core/parse-config.js";
 import { geluTanh } from "../graph/ops/activations.js";
 import { add } from "../graph/ops/elementwise.js";
 import { matmul } from "../graph/ops/matmul.js";
@@ -24,7 +25,10 @@ const INITIAL_DEVIATION = 1e-2;
  * no adapter.
  */
 export function bottleneck(config: BottleneckConfig, { subLayers, norms }: HookPoints): Delta {
-  const { width } = bottleneckConfigSchema.parse(config);
+  const { width } = parseConfig(bottleneckConfigSchema, config, {
+    where: "bottleneck: expected a configuration",
+    code: "invalid-argument",
+  });
   const adapted = subLayers.filter(({ kind }) => kind !== "cross-attention");
   const weight = (name: string, shape: readonly number[]): ParameterSpec => ({
     name,

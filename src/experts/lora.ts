@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CadreError } from "../core/errors.js";
+import { parseConfig } from "../core/parse-config.js";
 import { graphOf, type Value } from "../graph/graph.js";
 import { asMatrix, gemm, matmul } from "../graph/ops/matmul.js";
 import type { Delta } from "../models/delta.js";
@@ -28,7 +29,10 @@ export type LoraConfig = z.input<typeof loraConfigSchema>;
  * @throws CadreError `invalid-argument` where a target is no projection of the model.
  */
 export function lora(config: LoraConfig, { linears }: HookPoints): Delta {
-  const { rank, alpha, rankStabilized, targets } = loraConfigSchema.parse(config);
+  const { rank, alpha, rankStabilized, targets } = parseConfig(loraConfigSchema, config, {
+    where: "lora: expected a configuration",
+    code: "invalid-argument",
+  });
   const scale = alpha / (rankStabilized ? Math.sqrt(rank) : rank);
   const lastName = (name: string): string => name.split(".").at(-2) ?? name;
   const available = new Set(linears.map(({ name }) => lastName(name)));

@@ -103,13 +103,13 @@ describe("errors name the operation, what it expects and what it got", () => {
   test("names are used once", () => {
     const named = new Graph();
     const value = named.input("x", "float32", [2]);
-    expect(() => named.input("x", "float32", [2])).toThrow('input: expected a new name, got "x" twice');
+    expect(() => named.input("x", "float32", [2])).toThrow('input: expected a new name, got "x" again');
     named.output("y", value);
-    expect(() => named.output("y", value)).toThrow('output: expected a new name, got "y" twice');
-    expect(() => named.output("x", value)).toThrow('output: expected another name than an input\'s, got "x"');
+    expect(() => named.output("y", value)).toThrow('output: expected a new name, got "y" again');
+    expect(() => named.output("x", value)).toThrow('output: expected a new name, got "x" again');
     const tensor = tensorOf("float32", [1], [1]);
     named.constant(tensor, "c");
-    expect(() => named.constant(tensor, "c")).toThrow('constant: expected a new name, got "c" twice');
+    expect(() => named.constant(tensor, "c")).toThrow('constant: expected a new name, got "c" again');
   });
 });
 

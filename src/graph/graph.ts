@@ -1,7 +1,7 @@
 import { CadreError } from "../core/errors.js";
 import type { DType } from "../tensors/dtype.js";
 import type { Tensor } from "../tensors/tensor.js";
-import { dimAt, formatShape, INFERRED_DIM, type Shape, sameShape } from "./shape.js";
+import { formatShape, INFERRED_DIM, type Shape, sameShape } from "./shape.js";
 
 /** A tensor that a graph will hold at run time: an input, a constant, or the output of an operation. */
 export interface Value {
@@ -71,6 +71,8 @@ export interface Emission {
 interface Shared {
   nextName: number;
   taping: boolean;
+  /** Of all values and outputs; ONNX knows them by name alone. */
+  readonly names: Set<string>;
   readonly scalars: Map<string, Value>;
   readonly dimensions: Map<string, { readonly value: Value; readonly axis: number }>;
 }
@@ -81,7 +83,6 @@ interface Shared {
  */
 export class Graph {
   readonly parent: Graph | undefined;
-  readonly depth: number;
   readonly inputs: Value[] = [];
   readonly outputs: { readonly name: string; readonly value: Value }[] = [];
   readonly nodes: GraphNode[] = [];
@@ -92,9 +93,10 @@ export class Graph {
 
   constructor(parent?: Graph) {
     this.parent = parent;
-    this.depth = parent === undefined ? 0 : parent.depth + 1;
     this.#shared =
-      parent === undefined ? { nextName: 0, taping: true, scalars: new Map(), dimensions: new Map() } : parent.#shared;
+      parent === undefined
+        ? { nextName: 0, taping: true, names: new Set(), scalars: new Map(), dimensions: new Map() }
+        : parent.#shared;
   }
 
   /** The outermost graph. */
@@ -104,9 +106,7 @@ export class Graph {
 
   /** Declares an input. Names of the outermost graph's inputs are those of the feeds. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    if (this.inputs.some((input) => input.name === name)) {
-      throw new CadreError("invalid-argument", `input: expected a new name, got "${name}" twice`);
-    }
+    this.#expectNewName("input", name);
     if (shape.includes(INFERRED_DIM)) {
       throw new CadreError(
         "invalid-argument",
@@ -125,18 +125,14 @@ export class Graph {
 
   /** Declares an output under a name of its own. */
   output(name: string, value: Value): void {
-    if (this.outputs.some((output) => output.name === name)) {
-      throw new CadreError("invalid-argument", `output: expected a new name, got "${name}" twice`);
-    }
-    if (this.inputs.some((input) => input.name === name)) {
-      throw new CadreError("invalid-argument", `output: expected another name than an input's, got "${name}"`);
-    }
+    this.#expectNewName("output", name);
     if (!value.graph.contains(this)) {
       throw new CadreError(
         "invalid-argument",
         `output: expected a value of this graph or of one around it, got "${value.name}" of another`,
       );
     }
+    this.#shared.names.add(name);
     this.outputs.push({ name, value });
   }
 
@@ -144,9 +140,7 @@ export class Graph {
   constant(tensor: Tensor | ExternalTensor, name?: string): Value {
     const root = this.root;
     const unique = name ?? this.uniqueName("constant");
-    if (root.constants.has(unique)) {
-      throw new CadreError("invalid-argument", `constant: expected a new name, got "${unique}" twice`);
-    }
+    this.#expectNewName("constant", unique);
     root.constants.set(unique, tensor);
     return root.#value(unique, tensor.dtype, tensor.shape);
   }
@@ -236,7 +230,12 @@ export class Graph {
 
   /** A name that no other value has. */
   uniqueName(stem: string): string {
-    return `${stem}_${this.#shared.nextName++}`;
+    for (;;) {
+      const name = `${stem}_${this.#shared.nextName++}`;
+      if (!this.#shared.names.has(name)) {
+        return name;
+      }
+    }
   }
 
   /** True if this graph is the other one or one of its loop bodies' ancestors. */
@@ -244,7 +243,14 @@ export class Graph {
     return this === other || (other.parent !== undefined && this.contains(other.parent));
   }
 
+  #expectNewName(what: string, name: string): void {
+    if (this.#shared.names.has(name)) {
+      throw new CadreError("invalid-argument", `${what}: expected a new name, got "${name}" again`);
+    }
+  }
+
   #value(name: string, dtype: DType, shape: Shape): Value {
+    this.#shared.names.add(name);
     return Object.freeze({ graph: this, name, dtype, shape: Object.freeze([...shape]) });
   }
 }
@@ -313,12 +319,10 @@ export function only(value: Value | undefined): Value {
   return value;
 }
 
-/** The last dimension, with a message that names the operation. */
-export function lastDim(op: string, value: Value): Shape[number] {
-  return dimAt(value.shape, -1, op);
-}
-
 function scalarData(dtype: DType, number: number): Tensor["data"] {
+  if ((dtype === "int32" || dtype === "int64") && !Number.isSafeInteger(number)) {
+    throw new CadreError("invalid-argument", `scalar: expected a whole number for ${dtype}, got ${number}`);
+  }
   switch (dtype) {
     case "float32":
       return Float32Array.of(number);

@@ -96,3 +96,11 @@ test.each([
   expect(call).toThrow(message);
   expect(call).toThrow(expect.objectContaining({ code: "invalid-argument" }));
 });
+
+test("negative ids are refused, except ignored targets", () => {
+  const limits = { inputLength: 4, targetLength: 4 };
+  const ids = (...numbers: number[]) => Int32Array.of(...numbers);
+  expect(() => truncateExample({ input: ids(-1, 1), targets: [ids(1)], correct: 0 }, limits)).toThrow("got -1");
+  expect(() => truncateExample({ input: ids(1), targets: [ids(-7, 1)], correct: 0 }, limits)).toThrow("got -7");
+  expect(() => truncateExample({ input: ids(1), targets: [ids(-100, 1)], correct: 0 }, limits)).not.toThrow();
+});

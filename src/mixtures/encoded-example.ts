@@ -48,6 +48,15 @@ export function truncateExample(example: EncodedExample, limits: LengthLimits): 
       `truncateExample: expected the correct choice to be one of ${example.targets.length}, got number ${example.correct}`,
     );
   }
+  const negative =
+    example.input.find((id) => id < 0) ?? example.targets.flatMap((target) => [...target]).find(isNoTarget);
+  if (negative !== undefined) {
+    // Lookups count negative ids from the end of the vocabulary instead of failing.
+    throw new CadreError(
+      "invalid-argument",
+      `truncateExample: expected token ids of 0 or more (targets also ${IGNORED}), got ${negative}`,
+    );
+  }
   const input = cut(example.input, limits.inputLength);
   const limit = commonLimit(example.targets, limits.targetLength);
   const targets = example.targets.map((target) => cut(target, limit));
@@ -57,6 +66,10 @@ export function truncateExample(example: EncodedExample, limits: LengthLimits): 
     inputTokensCut: lost(example.input, input),
     targetTokensCut: example.targets.reduce((sum, target, index) => sum + lost(target, targets[index]), 0),
   };
+}
+
+function isNoTarget(id: number): boolean {
+  return id < 0 && id !== IGNORED;
 }
 
 function cut(ids: Int32Array, limit: number): Int32Array {

@@ -37,7 +37,7 @@ export function shuffledStream(examples: readonly EncodedExample[], seed: number
     },
     position: () => index,
     seek(position) {
-      index = Number(position);
+      index = indexOf(position);
     },
   };
 }
@@ -49,7 +49,14 @@ export function generatedStream(generate: (index: number) => EncodedExample): Ex
     next: () => generate(index++),
     position: () => index,
     seek(position) {
-      index = Number(position);
+      index = indexOf(position);
     },
   };
+}
+
+function indexOf(position: StreamPosition): number {
+  if (typeof position !== "number" || !Number.isSafeInteger(position) || position < 0) {
+    throw new CadreError("mismatch", `seek: expected a whole number of 0 or more, got ${JSON.stringify(position)}`);
+  }
+  return position;
 }

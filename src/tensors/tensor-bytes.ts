@@ -38,10 +38,17 @@ export function tensorFromBytes<D extends DType>(
 
 /**
  * A tensor's elements as little-endian bytes, sharing its memory.
- * @throws CadreError `unsupported` on a big-endian machine.
+ * @throws CadreError `invalid-argument` where data and shape disagree; `unsupported` on a big-endian machine.
  */
 export function bytesOfTensor(value: Tensor): Uint8Array {
   requireLittleEndian();
+  const count = elementCount(value.shape);
+  if (value.data.length !== count) {
+    throw new CadreError(
+      "invalid-argument",
+      `tensor: expected ${count} elements for shape [${value.shape.join(", ")}], got ${value.data.length}`,
+    );
+  }
   return new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
 }
 

@@ -30,7 +30,7 @@ export interface FingerprintOptions {
   readonly more: Fingerprint | undefined;
 }
 
-/** Collects the facts; reads all weights to hash them (about a second a gigabyte). */
+/** Collects the facts; reads all weights to hash them. */
 export async function fingerprintOf(options: FingerprintOptions): Promise<Fingerprint> {
   const { program, parameters, weights, deltaTensors, losses, pack, schedule, seed, threads, more } = options;
   return {

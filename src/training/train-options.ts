@@ -67,7 +67,8 @@ export interface TrainOptions {
 }
 
 /** @throws CadreError `invalid-argument` naming every number that is out of range. */
-export function checkTrainOptions({ steps, seed, batch, stepsPerRun, checkpoints, validation }: TrainOptions): void {
+export function checkTrainOptions(options: TrainOptions): void {
+  const { steps, seed, batch, stepsPerRun, checkpoints, validation, clipNorm, dropout, losses } = options;
   const problems: string[] = [];
   const expectAtLeast = (name: string, value: number | undefined, least: number): void => {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
@@ -75,7 +76,20 @@ export function checkTrainOptions({ steps, seed, batch, stepsPerRun, checkpoints
     }
   };
   expectAtLeast("steps", steps, 0);
-  expectAtLeast("batch.accumulate", batch.accumulate, 1);
+  for (const size of ["rows", "inputLength", "targetLength", "sequences", "accumulate"] as const) {
+    expectAtLeast(`batch.${size}`, batch[size], 1);
+  }
+  if (clipNorm !== undefined && !(clipNorm > 0)) {
+    problems.push(`clipNorm: expected a number above 0, got ${clipNorm}; leave it out not to clip`);
+  }
+  if (dropout !== undefined && !(dropout.rate >= 0 && dropout.rate < 1)) {
+    problems.push(`dropout.rate: expected a number from 0 to below 1, got ${dropout.rate}`);
+  }
+  if (losses !== undefined && !(losses.tokens >= 0 && losses.choices >= 0 && losses.tokens + losses.choices > 0)) {
+    problems.push(
+      `losses: expected weights of 0 or more, one of them above 0, got tokens ${losses.tokens}, choices ${losses.choices}`,
+    );
+  }
   expectAtLeast("stepsPerRun", stepsPerRun === "auto" ? undefined : stepsPerRun, 1);
   expectAtLeast("checkpoints.everySteps", checkpoints?.everySteps, 1);
   expectAtLeast("validation.everySteps", validation?.everySteps, 1);

@@ -55,13 +55,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     checkFingerprint(latest.checkpoint.fingerprint, fingerprint, { step: latest.checkpoint.step });
   }
   const names = trained.map(({ name }) => name);
-  const bestCheckpoint = options.validation === undefined ? undefined : latest?.best;
+  // Without its tensors, a best score would only keep worse ones from being kept.
+  const bestTensors =
+    options.validation === undefined || latest?.best === undefined ? undefined : pick(latest.best.tensors, names);
   const resumed: Resumed = {
     step: latest?.checkpoint.step ?? 0,
     truncation: latest?.checkpoint.truncation ?? NOTHING_CUT,
     stream: latest?.checkpoint.stream,
-    best: latest?.checkpoint.best,
-    bestTensors: bestCheckpoint === undefined ? undefined : pick(bestCheckpoint.tensors, names),
+    best: bestTensors === undefined ? undefined : latest?.checkpoint.best,
+    bestTensors,
   };
   const damaged = latest?.damaged ?? [];
   const start = (): void =>

@@ -57,7 +57,6 @@ test.each(["length", "none"] as const)(
     for (let step = 0; step < runs; step++) {
       sum += (await compiled.run(batch, weights, { seed: 9, step })).tokenLoss;
     }
-    console.log("DEV", broadcast, sum / runs, plain.tokenLoss);
     expect(Math.abs(sum / runs - plain.tokenLoss)).toBeLessThan(0.05);
   },
 );

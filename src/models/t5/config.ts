@@ -1,20 +1,27 @@
 import * as z from "zod";
-import { CadreError } from "../../core/errors.js";
+import { parseConfig } from "../../core/parse-config.js";
 
-const positive = z.int().positive();
+/** Above every published model (T5-XXL: 24 layers, 128 heads, d_ff 65,536; mT5: 250,112 pieces), small enough to build a graph of. */
+const MAX_LAYERS = 1000;
+const MAX_WIDTH = 2 ** 20;
+const MAX_VOCABULARY = 2 ** 24;
+
+const layers = z.int().positive().max(MAX_LAYERS);
+const width = z.int().positive().max(MAX_WIDTH);
 
 /** Hugging Face's `config.json` of the T5 family; fields that Cadre does not use are kept when a model is saved again. */
 const t5ConfigSchema = z.looseObject({
   model_type: z.enum(["t5", "mt5"]).default("t5"),
-  vocab_size: positive.default(32128),
-  d_model: positive.default(512),
-  d_kv: positive.default(64),
-  d_ff: positive.default(2048),
-  num_layers: positive.default(6),
-  num_decoder_layers: positive.nullish(),
-  num_heads: positive.default(8),
-  relative_attention_num_buckets: positive.default(32),
-  relative_attention_max_distance: positive.default(128),
+  vocab_size: z.int().positive().max(MAX_VOCABULARY).default(32128),
+  d_model: width.default(512),
+  d_kv: width.default(64),
+  d_ff: width.default(2048),
+  num_layers: layers.default(6),
+  num_decoder_layers: layers.nullish(),
+  num_heads: width.default(8),
+  // Half a direction, half of those exact: four are the fewest that work.
+  relative_attention_num_buckets: width.min(4).default(32),
+  relative_attention_max_distance: width.default(128),
   dropout_rate: z.number().min(0).lt(1).default(0.1),
   layer_norm_epsilon: z.number().positive().default(1e-6),
   feed_forward_proj: z.enum(["relu", "gated-gelu", "gated-silu", "gelu"]).default("relu"),
@@ -59,11 +66,10 @@ export interface T5Config {
 
 /** Reads the content of a `config.json`. @throws CadreError `invalid-file` naming every field that is wrong. */
 export function parseT5Config(content: unknown): T5Config {
-  const parsed = t5ConfigSchema.safeParse(content);
-  if (!parsed.success) {
-    throw new CadreError("invalid-file", `config.json: expected a T5 configuration:\n${z.prettifyError(parsed.error)}`);
-  }
-  const fields = parsed.data;
+  const fields = parseConfig(t5ConfigSchema, content, {
+    where: "config.json: expected a T5 configuration",
+    code: "invalid-file",
+  });
   return {
     vocabularySize: fields.vocab_size,
     width: fields.d_model,

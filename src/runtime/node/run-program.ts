@@ -109,7 +109,11 @@ function commit(
     const target = slots.get(slot)?.data;
     const parts = outputs.map((output) => outputOf(output).data);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (!(target instanceof Float32Array) || target.length !== length) {
+    if (
+      !(target instanceof Float32Array) ||
+      target.length !== length ||
+      parts.some((part) => !(part instanceof Float32Array))
+    ) {
       throw new CadreError(
         "invalid-argument",
         `${where}: expected parts that make up slot "${slot}", got ${length} elements`,

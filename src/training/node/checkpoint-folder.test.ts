@@ -102,6 +102,29 @@ test("a checkpoint whose best one is damaged is passed over as well", async () =
   expect(await store.latest()).toMatchObject({ checkpoint: { step: 1 }, best: { step: 1 } });
 });
 
+test("where every checkpoint names the damaged best one, the newest goes on without it", async () => {
+  const store = checkpointFolder(folder, { keepLast: 2 });
+  await store.save(checkpoint(1, { step: 1, score: 1 }));
+  await store.save(checkpoint(2, { step: 1, score: 1 }));
+  await store.save(checkpoint(3, { step: 1, score: 1 }));
+  await truncate(join(pathOf(1), "state.safetensors"), 3);
+  const found = await store.latest();
+  expect(found).toMatchObject({ checkpoint: { step: 3 }, best: undefined });
+  expect(found?.damaged.length).toBeGreaterThan(0);
+  // It is whole: the training that went on from it overwrites nothing.
+  await store.save(checkpoint(4));
+  expect((await store.latest())?.checkpoint.step).toBe(4);
+});
+
+test("two trainings in one folder: the one behind is refused instead of removing the other's checkpoints", async () => {
+  const behind = checkpointFolder(folder);
+  await behind.latest();
+  const ahead = checkpointFolder(folder);
+  await ahead.save(checkpoint(120));
+  await expect(behind.save(checkpoint(110))).rejects.toMatchObject({ code: "already-exists" });
+  expect((await ahead.latest())?.checkpoint.step).toBe(120);
+});
+
 test("only damaged checkpoints: an error that names each", async () => {
   const store = checkpointFolder(folder);
   await store.save(checkpoint(1));

@@ -58,6 +58,9 @@ export function checkpointFolder(folder: string, { keepLast = 2 }: CheckpointFol
   }
   const pathOf = (step: number): string => join(folder, `step-${String(step).padStart(9, "0")}`);
 
+  /** Steps that `latest` could not read: what a new training of those steps may replace. */
+  const damagedSteps = new Set<number>();
+
   /** Removes all but the newest ones and their best; what cannot be read has no best. */
   async function removeOld(): Promise<void> {
     const steps = await stepsIn(folder);
@@ -86,9 +89,16 @@ export function checkpointFolder(folder: string, { keepLast = 2 }: CheckpointFol
       });
       await removeLeftovers(folder);
       for (const step of await stepsIn(folder)) {
-        if (step >= checkpoint.step) {
-          await removeFolderAtomic(pathOf(step));
+        if (step < checkpoint.step) {
+          continue;
         }
+        if (!damagedSteps.has(step)) {
+          throw new CadreError(
+            "already-exists",
+            `${pathOf(step)}: expected no checkpoint of step ${checkpoint.step} or later, found one; another training writes into this folder`,
+          );
+        }
+        await removeFolderAtomic(pathOf(step));
       }
       const path = pathOf(checkpoint.step);
       const { tensors, ...rest } = checkpoint;
@@ -107,15 +117,24 @@ export function checkpointFolder(folder: string, { keepLast = 2 }: CheckpointFol
     async latest() {
       await removeLeftovers(folder);
       const damaged: string[] = [];
+      let withoutBest: Checkpoint | undefined;
       for (const step of (await stepsIn(folder)).toReversed()) {
         try {
           const checkpoint = await readCheckpoint(pathOf(step));
           const bestStep = checkpoint.best?.step;
-          const best = bestStep === undefined || bestStep === step ? undefined : await readCheckpoint(pathOf(bestStep));
-          return { checkpoint, best: bestStep === step ? checkpoint : best, damaged };
+          if (bestStep === undefined || bestStep === step) {
+            return { checkpoint, best: bestStep === step ? checkpoint : undefined, damaged };
+          }
+          withoutBest ??= checkpoint;
+          return { checkpoint, best: await readCheckpoint(pathOf(bestStep)), damaged };
         } catch (error) {
           damaged.push(messageOfDamage(error));
+          damagedSteps.add(step);
         }
+      }
+      if (withoutBest !== undefined) {
+        // Older ones would have repeated the training exactly; there is none, and losing the best is less than losing all.
+        return { checkpoint: withoutBest, best: undefined, damaged };
       }
       if (damaged.length === 0) {
         return undefined;

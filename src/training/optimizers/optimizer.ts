@@ -9,7 +9,7 @@ export interface OptimizerStateSpec {
 
 /** What all parameters of a step share; float32 scalars. */
 export interface OptimizerStep {
-  /** Turns a gradient of the summed loss into the one to use: 1 / tokens, times the clipping factor. Folded into small vectors where possible. */
+  /** Factor of every gradient: clipping. A scalar, so that it can be folded into small vectors instead of costing a pass. */
   readonly gradientScale: Value;
   readonly learningRate: Value;
   /** 1 at the first step. */
@@ -19,7 +19,7 @@ export interface OptimizerStep {
 /** One parameter's part of a step. */
 export interface ParameterUpdate {
   readonly parameter: Value;
-  /** Gradient of the summed loss, of the parameter's shape. */
+  /** Gradient of the loss, before clipping, of the parameter's shape. */
   readonly gradient: Value;
   /** Whether weight decay applies to this parameter. */
   readonly decayed: boolean;
