@@ -4,6 +4,7 @@ import type { StreamPosition } from "../mixtures/example-stream.js";
 import { createPacker } from "../mixtures/pack.js";
 import type { ParameterSpec } from "../models/parameter.js";
 import type { State } from "../runtime/device.js";
+import { allFinite } from "../tensors/all-finite.js";
 import { elementCount, type Tensor } from "../tensors/tensor.js";
 import type { BestScore, TruncationCounts } from "./checkpoint-store.js";
 import { checkFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.js";
@@ -116,7 +117,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const tensors = best ?? (await state.read(names));
     checkFinite(tensors, progress.step);
     end(progress, "finished");
-    return { step: progress.step, tensors: pick(tensors, names) };
+    return { step: progress.step, tensors };
   } catch (error) {
     const aborted = options.signal?.aborted === true && CadreError.isInstance(error) && error.code === "aborted";
     end(progress, aborted ? "aborted" : "failed");
@@ -261,8 +262,8 @@ function trainingFingerprint(options: TrainOptions, program: StepProgram): Promi
 
 /** A last step can blow up parameters although its own loss was finite. */
 function checkFinite(tensors: ReadonlyMap<string, Tensor>, step: number): void {
-  for (const [tensor, { data }] of tensors) {
-    if (!data.every((value: number | bigint) => typeof value === "bigint" || Number.isFinite(value))) {
+  for (const [tensor, content] of tensors) {
+    if (!allFinite(content)) {
       throw new CadreError(
         "non-finite",
         `train: step ${step}: expected finite numbers, got NaN or infinity in ${tensor} after the step; lower the learning rate or clip gradients`,

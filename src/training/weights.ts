@@ -45,18 +45,7 @@ export function frozenParameters(
         return [name, graph.input(name, "float32", shape)];
       }
       const location = frozen.source.tensors.get(name);
-      if (location === undefined) {
-        throw new CadreError(
-          "mismatch",
-          `${frozen.source.path}: expected a tensor "${name}" [${shape.join(", ")}], found none`,
-        );
-      }
-      if (location.shape.join() !== shape.join()) {
-        throw new CadreError(
-          "mismatch",
-          `${location.path}: expected "${name}" of shape [${shape.join(", ")}], got [${location.shape.join(", ")}]`,
-        );
-      }
+      expectParameter(location, { name, shape, where: location?.path ?? frozen.source.path });
       const { dtype, path, offset, length } = location;
       return [
         name,
@@ -79,18 +68,26 @@ export async function readParameters(
         : undefined
       : weights.get(name);
     const where = isSource(weights) ? weights.path : "weights";
-    if (tensor === undefined) {
-      throw new CadreError("mismatch", `${where}: expected a tensor "${name}" [${shape.join(", ")}], found none`);
-    }
-    if (tensor.shape.join() !== shape.join()) {
-      throw new CadreError(
-        "mismatch",
-        `${where}: expected "${name}" of shape [${shape.join(", ")}], got [${tensor.shape.join(", ")}]`,
-      );
-    }
+    expectParameter(tensor, { name, shape, where });
     result.set(name, castTensor(tensor, "float32"));
   }
   return result;
+}
+
+/** @throws CadreError `mismatch` unless the tensor is there and has the parameter's shape. */
+function expectParameter<Found extends { readonly shape: readonly number[] }>(
+  found: Found | undefined,
+  { name, shape, where }: { readonly name: string; readonly shape: readonly number[]; readonly where: string },
+): asserts found is Found {
+  if (found === undefined) {
+    throw new CadreError("mismatch", `${where}: expected a tensor "${name}" [${shape.join(", ")}], found none`);
+  }
+  if (found.shape.join() !== shape.join()) {
+    throw new CadreError(
+      "mismatch",
+      `${where}: expected "${name}" of shape [${shape.join(", ")}], got [${found.shape.join(", ")}]`,
+    );
+  }
 }
 
 /** Whether weights are in storage. */

@@ -1,8 +1,8 @@
-import type { DType } from "../../tensors/dtype.js";
+import { type DType, isFloatDType } from "../../tensors/dtype.js";
 import { emitOne, expectDType, graphOf, type Value } from "../graph.js";
 import { onnxDataType } from "../onnx-types.js";
 import { broadcastShapes } from "../shape.js";
-import { isFloat, type Operand, operands, sumTo } from "./primitives.js";
+import { type Operand, operands, sumTo } from "./primitives.js";
 
 export type { Operand } from "./primitives.js";
 
@@ -215,7 +215,7 @@ export function cast(input: Value, dtype: DType): Value {
     dtype,
     input.shape,
   );
-  if (isFloat(dtype) && isFloat(input.dtype)) {
+  if (isFloatDType(dtype) && isFloatDType(input.dtype)) {
     graph.record({
       label: "cast",
       inputs: [input],

@@ -6,11 +6,6 @@ import { broadcastAxes, type Dim, formatShape, INFERRED_DIM, reducedShape, type 
 /** A value, or a number that becomes a scalar constant of the other operand's dtype. */
 export type Operand = Value | number;
 
-/** True for the dtypes through which gradients flow. */
-export function isFloat(dtype: DType): boolean {
-  return dtype === "float32" || dtype === "float64" || dtype === "float16" || dtype === "bfloat16";
-}
-
 /** Turns numbers into scalars of the other side's dtype. @throws CadreError `invalid-argument` if the dtypes differ. */
 export function operands(op: string, left: Operand, right: Operand): [Value, Value] {
   const graph = graphOf(op, left, right);

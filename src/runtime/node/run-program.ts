@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
 import type * as OnnxRuntime from "onnxruntime-node";
 import { CadreError } from "../../core/errors.js";
+import { allFinite } from "../../tensors/all-finite.js";
 import { isDType } from "../../tensors/dtype.js";
 import type { Tensor } from "../../tensors/tensor.js";
 import type { RunResult } from "../device.js";
-import { allFinite } from "./all-finite.js";
 import { checkFeeds, type TensorFacts } from "./check-feeds.js";
 import type { EngineProgram } from "./engine-program.js";
 import { fromOrtTensor, toOrtTensor } from "./ort-tensor.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { tensor } from "../../tensors/tensor.js";
 import { allFinite } from "./all-finite.js";
+import { tensor } from "./tensor.js";
 
 test("finds NaN and infinities in every float format", () => {
   const float32 = (...numbers: number[]) => tensor("float32", [numbers.length], Float32Array.from(numbers));

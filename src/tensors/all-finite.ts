@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensors/tensor.js";
+import type { Tensor } from "./tensor.js";
 
 /** True when a float tensor holds neither NaN nor an infinity; tensors of other dtypes always pass. */
 export function allFinite({ dtype, data }: Tensor): boolean {
