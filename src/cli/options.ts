@@ -1,4 +1,6 @@
 import { CadreError } from "../core/errors.js";
+import type { DeviceOptions } from "../runtime/device.js";
+import { checkDeviceKind } from "../runtime/node/open-device.js";
 
 /** Reads a number given on the command line. @throws CadreError `invalid-argument` naming the option and what it takes. */
 export function numberOption(
@@ -23,4 +25,14 @@ export function threadsOption(text: string | undefined): { readonly threads?: nu
   return text === undefined
     ? {}
     : { threads: numberOption("threads", text, { minimum: 1, maximum: 1024, integer: true }) };
+}
+
+/** Reads `--device` and `--threads`, for `openDevice`. @throws CadreError `invalid-argument`, with the kind that was probably meant. */
+export function deviceOptions(options: { readonly device?: string; readonly threads?: string }): DeviceOptions {
+  const { device: kind, threads } = options;
+  if (kind === undefined) {
+    return threadsOption(threads);
+  }
+  checkDeviceKind(kind, "--device");
+  return { kind, ...threadsOption(threads) };
 }

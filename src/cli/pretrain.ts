@@ -7,7 +7,7 @@ import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
 import { duration } from "./duration.js";
-import { numberOption, threadsOption } from "./options.js";
+import { deviceOptions, numberOption } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
 import { readYaml } from "./read-yaml.js";
 
@@ -18,6 +18,7 @@ const AVERAGED_STEPS = 20;
 export interface PretrainCommandOptions {
   readonly run?: string;
   readonly minutes?: string;
+  readonly device?: string;
   readonly threads?: string;
   readonly strict?: boolean;
   readonly dryRun?: boolean;
@@ -29,7 +30,7 @@ export async function pretrainCommand(recipePath: string, options: PretrainComma
     options.minutes === undefined
       ? undefined
       : numberOption("minutes", options.minutes, { minimum: 0.01, maximum: 1e6 });
-  const threads = threadsOption(options.threads);
+  const where = deviceOptions(options);
   const recipe = parsePretrainingRecipe(await readYaml(recipePath), recipePath);
   const runFolder = options.run ?? join("runs", basename(recipePath, extname(recipePath)));
   const data: PretrainingDataOptions = {
@@ -38,7 +39,7 @@ export async function pretrainCommand(recipePath: string, options: PretrainComma
     runFolder,
     strict: options.strict ?? false,
   };
-  await using device = await openDevice(threads);
+  await using device = await openDevice(where);
   if (options.dryRun === true) {
     await printPlan(data, device);
     return;

@@ -17,7 +17,7 @@ import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
 import { duration } from "./duration.js";
-import { threadsOption } from "./options.js";
+import { deviceOptions } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
 import { readYaml } from "./read-yaml.js";
 
@@ -30,13 +30,14 @@ export interface TrainCommandOptions {
   readonly run?: string;
   readonly dryRun?: boolean;
   readonly offline?: boolean;
+  readonly device?: string;
   readonly threads?: string;
   readonly json?: boolean;
 }
 
 /** `cadre train RECIPE.yaml`. */
 export async function trainCommand(recipePath: string, options: TrainCommandOptions): Promise<void> {
-  const threads = threadsOption(options.threads);
+  const where = deviceOptions(options);
   const json = options.json ?? false;
   const recipe = parseTrainingRecipe(await readYaml(recipePath), recipePath);
   const recipeFolder = dirname(resolve(recipePath));
@@ -56,7 +57,7 @@ export async function trainCommand(recipePath: string, options: TrainCommandOpti
     });
     display.stop();
     const sources: ExpertSources = { recipe: { ...recipe, base: wanted }, recipeFolder, baseFolder };
-    await using device = await openDevice(threads);
+    await using device = await openDevice(where);
     if (options.dryRun === true) {
       const plan = await planExpert(sources, device);
       console.log(json ? JSON.stringify(plan, null, 2) : describePlan(plan));

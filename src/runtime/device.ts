@@ -1,13 +1,23 @@
 import type { Tensor } from "../tensors/tensor.js";
 
-/** Where programs run. Only `cpu` so far. */
-export type DeviceKind = "cpu";
+/** Where programs can run; docs/devices.md says what each needs and what runs where. */
+export const DEVICE_KINDS = ["cpu", "webgpu", "cuda"] as const;
+
+/**
+ * - `cpu`: everything works and repeats bit for bit
+ * - `webgpu`: a GPU through Vulkan, Metal or Direct3D 12; the state stays on it between runs, results differ from the CPU's in their last digits
+ * - `cuda`: an NVIDIA GPU with libraries that npm does not bring (linux/x64); best effort, the state crosses the bus at every run
+ */
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 /** Options of `openDevice`. */
 export interface DeviceOptions {
   /** Where to run; default `"cpu"`. */
   readonly kind?: DeviceKind;
-  /** Threads of one operator, 1 or more; default: the cores that this process may use. */
+  /**
+   * Threads of one operator, 1 or more; default: the cores that this process may use. With a GPU those of the operators that it has no
+   * kernel for.
+   */
   readonly threads?: number;
 }
 
@@ -29,7 +39,7 @@ export interface CompileOptions {
    */
   readonly guards?: readonly string[];
   /**
-   * Keep a second copy of constant weights in the layout that products read fastest; default `false`. Measured with 57 million weights on
+   * Keep a second copy of constant weights in the layout that the CPU's products read fastest; default `false`. Measured with 57 million weights on
    * 2 cores: 8 rows in 7 instead of 14 ms, 256 rows in 64 instead of 70, 1,024 rows alike. For generation and serving;
    * inputs and state are never packed.
    */
@@ -89,6 +99,7 @@ export interface Program extends AsyncDisposable {
 /** A place where programs run: a worker thread with ONNX Runtime. Closing it closes its programs and states. */
 export interface Device extends AsyncDisposable {
   readonly kind: DeviceKind;
+  /** See {@link DeviceOptions.threads}. */
   readonly threads: number;
   /**
    * Compiles a serialised ONNX model (copied; the caller keeps his bytes).
@@ -98,7 +109,7 @@ export interface Device extends AsyncDisposable {
   compile(model: Uint8Array, options?: CompileOptions): Promise<Program>;
   /** Creates a state with copies of these tensors as slots. */
   createState(tensors: ReadonlyMap<string, Tensor>): Promise<State>;
-  /** Resident memory of the process in bytes, now and at its peak. */
+  /** Resident memory of the process in bytes, now and at its peak; a GPU's own memory is not in it. */
   memory(): Promise<{ readonly residentBytes: number; readonly peakBytes: number }>;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
 import type { ParameterSpec } from "../models/parameter.js";
+import type { DeviceKind } from "../runtime/device.js";
 import type { Tensor } from "../tensors/tensor.js";
 import { bytesOfTensor } from "../tensors/tensor-bytes.js";
 import type { Schedule } from "./schedules.js";
@@ -26,15 +27,15 @@ export interface FingerprintOptions {
   readonly pack: boolean;
   readonly schedule: Schedule;
   readonly seed: number;
-  /** Of the device: products of some shapes differ in their last bits between numbers of threads. */
-  readonly threads: number;
+  /** Its kind, since other kernels give other bits, and its threads: products of some shapes differ in their last bits between numbers of them. */
+  readonly device: { readonly kind: DeviceKind; readonly threads: number };
   /** Facts of the caller's. */
   readonly more: Fingerprint | undefined;
 }
 
 /** Collects the facts; reads all weights to hash them. */
 export async function fingerprintOf(options: FingerprintOptions): Promise<Fingerprint> {
-  const { program, parameters, weights, deltaTensors, losses, pack, schedule, seed, threads, more } = options;
+  const { program, parameters, weights, deltaTensors, losses, pack, schedule, seed, device, more } = options;
   return {
     ...more,
     program: await sha256(program.bytes),
@@ -47,7 +48,9 @@ export async function fingerprintOf(options: FingerprintOptions): Promise<Finger
     pack: String(pack),
     schedule: JSON.stringify(SCHEDULE_PROBES.map((step) => schedule(step))),
     seed: String(seed),
-    threads: String(threads),
+    threads: String(device.threads),
+    // Checkpoints of the processor say nothing, as they did before there was another device.
+    ...(device.kind === "cpu" ? {} : { device: device.kind }),
   };
 }
 
@@ -90,6 +93,7 @@ const MEANING: Readonly<Record<string, string>> = {
   pack: "packing",
   schedule: "the learning-rate schedule",
   seed: "the seed",
+  device: "the device (`--device`; other kernels give other bits)",
   threads: "the device's number of threads (open it with as many; any machine may)",
 };
 

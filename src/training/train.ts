@@ -280,7 +280,7 @@ function trainingFingerprint(options: TrainOptions, program: StepProgram): Promi
     pack: batch.pack ?? true,
     schedule,
     seed,
-    threads: options.device.threads,
+    device: options.device,
     more: checkpoints?.fingerprint,
   });
 }

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import type { DeviceKind } from "../../src/runtime/device.js";
 import { checkFingerprint, type Fingerprint, fingerprintOf } from "../../src/training/fingerprint.js";
 import { adamW } from "../../src/training/optimizers/adamw.js";
 import { createSchedule, type ScheduleOptions } from "../../src/training/schedules.js";
@@ -23,7 +24,11 @@ beforeAll(() => {
   });
 });
 
-function fingerprint(schedule: Partial<ScheduleOptions>, more: Fingerprint = {}): Promise<Fingerprint> {
+function fingerprint(
+  schedule: Partial<ScheduleOptions>,
+  more: Fingerprint = {},
+  kind: DeviceKind = "cpu",
+): Promise<Fingerprint> {
   return fingerprintOf({
     program,
     parameters: model.parameters,
@@ -40,7 +45,7 @@ function fingerprint(schedule: Partial<ScheduleOptions>, more: Fingerprint = {})
       ...schedule,
     }),
     seed: 1,
-    threads: 2,
+    device: { kind, threads: 2 },
     more,
   });
 }
@@ -105,4 +110,22 @@ test("every other fact counts at any step, also one that only one side has", asy
   expect(() => checkFingerprint(one, { ...one, seed: "2", threads: "1" }, { step: 5 })).toThrow(
     /differs in the seed; the device's number of threads/,
   );
+});
+
+test("a checkpoint of another kind of device is refused, and those of the processor say no more than they always did", async () => {
+  const cpu = await fingerprint({});
+  expect(Object.keys(cpu).sort()).toEqual(
+    ["program", "weights", "deltaTensors", "losses", "pack", "schedule", "seed", "threads"].sort(),
+  );
+  const webgpu = await fingerprint({}, {}, "webgpu");
+  expect(() => checkFingerprint(webgpu, webgpu, { step: 5 })).not.toThrow();
+  for (const [found, expected] of [
+    [cpu, webgpu],
+    [webgpu, cpu],
+    [webgpu, await fingerprint({}, {}, "cuda")],
+  ] as const) {
+    expect(() => checkFingerprint(found, expected, { step: 5 })).toThrow(
+      expect.objectContaining({ code: "mismatch", details: { step: 5, different: ["device"] } }),
+    );
+  }
 });

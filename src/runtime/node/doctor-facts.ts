@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { access, constants, stat, statfs } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { availableParallelism, freemem, loadavg, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { systemCodeOf } from "../../core/node/system-error.js";
 import { measureGemmPeak } from "../gemm-peak.js";
 import { cpuQuota } from "./cpu-quota.js";
+import { hasCudaLibraries, runtimeFolder } from "./gpu-check.js";
 import { openDevice } from "./open-device.js";
 import { currentPlatform, type Platform } from "./platform.js";
 import { type ProbeResult, probeRuntime } from "./runtime-probe.js";
@@ -68,9 +68,7 @@ export async function gatherDoctorFacts(folders: Readonly<Record<string, string>
     runtime,
     webgpu,
     cuda,
-    hasCudaLibraries:
-      packageFolder !== undefined &&
-      existsSync(join(packageFolder, `bin/napi-v6/${platform.os}/${platform.arch}/libonnxruntime_providers_cuda.so`)),
+    hasCudaLibraries: hasCudaLibraries(packageFolder, platform),
     cpu: runtime.ok ? await tryCpu() : { failure: runtime.failure },
     folders: await Promise.all(Object.entries(folders).map(([name, path]) => folderFacts(name, path))),
   };
@@ -82,14 +80,6 @@ async function tryCpu(): Promise<CpuTrial> {
     return { gigaflops: await measureGemmPeak(device) };
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function runtimeFolder(): string | undefined {
-  try {
-    return dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
-  } catch {
-    return undefined;
   }
 }
 

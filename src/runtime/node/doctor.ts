@@ -1,6 +1,6 @@
 import type { DoctorFacts, FolderFacts } from "./doctor-facts.js";
-import { explainCudaFailure, explainWebgpuFailure } from "./gpu-failure.js";
-import { type Explanation, explainLoadFailure, firstLine } from "./load-failure.js";
+import { explainGpuFailure, type GpuKind } from "./gpu-check.js";
+import { explainLoadFailure, firstLine } from "./load-failure.js";
 
 /** Less free memory is worth a word: the pre-training of the base that ships was seen at 1.1 GB. */
 export const LITTLE_MEMORY_BYTES = 2 ** 30;
@@ -88,16 +88,12 @@ function cpu({ threads: { available, quota }, cpu: trial, runtime: { ok }, loadA
   return { name: "cpu", status: "failed", text: `${text}; a product failed: ${firstLine(trial.failure)}` };
 }
 
-function gpu(name: "webgpu" | "cuda", facts: DoctorFacts): Finding {
-  const { platform, runtime } = facts;
+function gpu(name: GpuKind, facts: DoctorFacts): Finding {
+  const { runtime } = facts;
   const trial = facts[name];
   if (!runtime.ok) return { name, status: "absent", text: "not tried, as ONNX Runtime does not load" };
   if (trial.ok) return { name, status: "ok", text: "ONNX Runtime computes a product on it" };
-  const failure = { offered: runtime.devices.includes(name), failure: trial.failure };
-  const { reason, advice }: Explanation =
-    name === "webgpu"
-      ? explainWebgpuFailure(failure, platform)
-      : explainCudaFailure(failure, { platform, hasLibraries: facts.hasCudaLibraries });
+  const { reason, advice } = explainGpuFailure(name, { ...facts, trial, runtime });
   return { name, status: "absent", text: reason, advice };
 }
 

@@ -2,7 +2,8 @@ import type * as OnnxRuntime from "onnxruntime-node";
 import { CadreError } from "../../core/errors.js";
 import { isDType, isFloatDType } from "../../tensors/dtype.js";
 import type { CompileOptions } from "../device.js";
-import { sessionOptions } from "./session-options.js";
+import { type SessionPlace, sessionOptions } from "./session-options.js";
+import { prepareForWebgpu } from "./webgpu-model.js";
 import { wrapNativeError } from "./wire-error.js";
 
 /** A program in the worker. */
@@ -30,12 +31,15 @@ export interface CompileSource {
  */
 export async function compileProgram(
   { name, model, options }: CompileSource,
-  { ort, threads }: { readonly ort: typeof OnnxRuntime; readonly threads: number },
+  { ort, kind, threads }: { readonly ort: typeof OnnxRuntime } & Pick<SessionPlace, "kind" | "threads">,
 ): Promise<EngineProgram> {
   const where = `compile(${name})`;
   let session: OnnxRuntime.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(model, sessionOptions(options, { threads }));
+    const { bytes, locations } =
+      kind === "webgpu" ? prepareForWebgpu(model, options) : { bytes: model, locations: undefined };
+    const place = { kind, threads, ...(locations === undefined ? {} : { locations }) };
+    session = await ort.InferenceSession.create(bytes, sessionOptions(options, place));
   } catch (error) {
     throw wrapNativeError(error, { where, otherwise: "invalid-argument" });
   }

@@ -1,13 +1,13 @@
 import type * as OnnxRuntime from "onnxruntime-node";
 import { CadreError } from "../../core/errors.js";
 import type { Tensor } from "../../tensors/tensor.js";
-import { copyTensor } from "./copy-tensor.js";
 import { compileProgram, type EngineProgram } from "./engine-program.js";
+import { gpuMemory } from "./gpu-memory.js";
 import { explainLoadFailure } from "./load-failure.js";
 import type { CallName, RequestOf, ResultOf } from "./messages.js";
-import { fromOrtTensor, toOrtTensor } from "./ort-tensor.js";
 import { currentPlatform } from "./platform.js";
-import { runProgram, type Slots } from "./run-program.js";
+import { runProgram } from "./run-program.js";
+import { processorMemory, type SlotMemory, type Slots } from "./slot-memory.js";
 import { tryStart } from "./start-flag.js";
 
 /** What a call produced, and the tensors whose memory may move to the caller. */
@@ -23,21 +23,37 @@ const DONE = { result: undefined };
 
 /** Programs and states by number. @param loadRuntime Imports ONNX Runtime; called once, by the first call. */
 export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): Engine {
-  let opened: { readonly ort: typeof OnnxRuntime; readonly threads: number } | undefined;
+  let opened: (RequestOf<"open"> & { readonly ort: typeof OnnxRuntime; readonly memory: SlotMemory }) | undefined;
   const programs = new Map<number, EngineProgram>();
   const states = new Map<number, Slots>();
 
   const runtime = () => opened ?? missing("device");
-  const write = (slots: Slots, tensors: ReadonlyMap<string, Tensor>) => {
-    const { ort } = runtime();
-    for (const [name, tensor] of tensors) slots.set(name, toOrtTensor(tensor, ort.Tensor));
+  /** All of them or, when one fails, none. */
+  const write = async (slots: Slots, tensors: ReadonlyMap<string, Tensor>) => {
+    const { memory } = runtime();
+    const written: Slots = new Map();
+    const kept = new Set(slots.values());
+    try {
+      for (const [name, tensor] of tensors) written.set(name, await memory.hold(tensor));
+    } catch (error) {
+      memory.free(written.values(), kept);
+      throw error;
+    }
+    for (const [name, slot] of written) slots.set(name, slot);
+    memory.free(kept, new Set(slots.values()));
     return DONE;
+  };
+  const freeState = (number: number) => {
+    const slots = states.get(number);
+    states.delete(number);
+    if (slots !== undefined) opened?.memory.free(slots.values(), new Set());
   };
 
   return {
-    async open({ threads }) {
+    async open({ kind, threads }) {
       try {
-        opened = { ort: await loadRuntime(), threads };
+        const ort = await loadRuntime();
+        opened = { ort, kind, threads, memory: kind === "webgpu" ? gpuMemory(ort) : processorMemory(ort) };
       } catch (cause) {
         const { reason, advice } = explainLoadFailure(
           cause instanceof Error ? cause.message : String(cause),
@@ -49,8 +65,7 @@ export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): En
     },
 
     async compile({ program, name, model, options }) {
-      const { ort, threads } = runtime();
-      const compiled = await compileProgram({ name, model, options }, { ort, threads });
+      const compiled = await compileProgram({ name, model, options }, runtime());
       programs.set(program, compiled);
       return { result: { inputs: compiled.session.inputNames, outputs: compiled.session.outputNames } };
     },
@@ -62,7 +77,7 @@ export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): En
       const result = await runProgram(programs.get(program) ?? missing("program"), {
         feeds,
         slots,
-        ort: runtime().ort,
+        ...runtime(),
       });
       return { result, moved: Object.values(result.outputs) };
     },
@@ -70,13 +85,15 @@ export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): En
     async closeProgram({ program }) {
       const compiled = programs.get(program);
       programs.delete(program);
-      await compiled?.release();
+      if (compiled === undefined) return DONE;
+      await opened?.memory.leave(compiled.session, states.values());
+      await compiled.release();
       return DONE;
     },
 
     async createState({ state, tensors }) {
       const slots: Slots = new Map();
-      write(slots, tensors);
+      await write(slots, tensors);
       states.set(state, slots);
       return DONE;
     },
@@ -96,20 +113,21 @@ export function createEngine(loadRuntime: () => Promise<typeof OnnxRuntime>): En
             `read: expected slots of the state, got "${name}"; it has ${[...slots.keys()].join(", ")}`,
           );
         }
-        result.set(name, copyTensor(fromOrtTensor(slot)));
+        result.set(name, await runtime().memory.read(slot));
       }
       return { result, moved: result.values() };
     },
 
     async closeState({ state }) {
-      states.delete(state);
+      freeState(state);
       return DONE;
     },
 
     async shutdown() {
-      states.clear();
+      for (const state of [...states.keys()]) freeState(state);
       for (const program of programs.values()) await program.release();
       programs.clear();
+      await opened?.memory.close();
       return DONE;
     },
   };

@@ -93,7 +93,7 @@ test("openDevice says the same words", async () => {
   const failure = "libgomp.so.1: cannot open shared object file: No such file or directory";
   const engine = createEngine(() => Promise.reject(new Error(failure)));
   const { reason, advice } = explainLoadFailure(failure, currentPlatform());
-  await expect(engine.open({ threads: 1 })).rejects.toMatchObject({
+  await expect(engine.open({ kind: "cpu", threads: 1 })).rejects.toMatchObject({
     code: "unavailable",
     message: `openDevice: ${reason}; ${advice} (cadre doctor tells more)`,
   });

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensors/tensor.js";
-import type { CompileOptions, RunResult } from "../device.js";
+import type { CompileOptions, DeviceKind, RunResult } from "../device.js";
 import type { WireError } from "./wire-error.js";
 
 /** What compiling tells the caller about the graph. */
@@ -14,7 +14,7 @@ export interface ProgramSignature {
  */
 export interface Calls {
   /** Loads ONNX Runtime; the first call. */
-  open: { request: { readonly threads: number }; result: undefined };
+  open: { request: { readonly kind: DeviceKind; readonly threads: number }; result: undefined };
   compile: {
     request: {
       readonly program: number;

@@ -8,10 +8,8 @@ import type { RunResult } from "../device.js";
 import { checkFeeds, type TensorFacts } from "./check-feeds.js";
 import type { EngineProgram } from "./engine-program.js";
 import { fromOrtTensor, toOrtTensor } from "./ort-tensor.js";
+import type { Replacement, SlotMemory, Slots } from "./slot-memory.js";
 import { wrapNativeError } from "./wire-error.js";
-
-/** A state in the worker. */
-export type Slots = Map<string, OnnxRuntime.Tensor>;
 
 /** What a run works on. */
 export interface RunSource {
@@ -19,6 +17,7 @@ export interface RunSource {
   /** Read, and replaced where the program has updates and its guards hold. */
   readonly slots: Slots | undefined;
   readonly ort: typeof OnnxRuntime;
+  readonly memory: SlotMemory;
 }
 
 /**
@@ -31,7 +30,7 @@ export interface RunSource {
  * @throws CadreError `invalid-argument` for feeds or slots that do not fit the graph, or when ONNX Runtime refuses them;
  * `out-of-memory`.
  */
-export async function runProgram(program: EngineProgram, { feeds, slots, ort }: RunSource): Promise<RunResult> {
+export async function runProgram(program: EngineProgram, { feeds, slots, ort, memory }: RunSource): Promise<RunResult> {
   const { name, session, updates, guards } = program;
   const where = `run(${name})`;
   if (updates.size > 0 && slots === undefined) {
@@ -69,14 +68,27 @@ export async function runProgram(program: EngineProgram, { feeds, slots, ort }: 
     if (value instanceof ort.Tensor) return value;
     throw new CadreError("internal", `${where}: ONNX Runtime returned no tensor for output "${output}"`);
   };
-  const committed = guards.every((guard) => allFinite(fromOrtTensor(outputOf(guard))));
-  if (committed && slots !== undefined) commit(slots, { updates, outputOf, where });
-  const kept = new Set([...updates.values()].flat());
-  const outputs: Record<string, Tensor> = {};
-  for (const output of session.outputNames) {
-    if (!kept.has(output)) outputs[output] = fromOrtTensor(outputOf(output));
+  const before = new Set(slots?.values());
+  try {
+    const committed = guards.every((guard) => allFinite(fromOrtTensor(outputOf(guard))));
+    if (committed && slots !== undefined) await commit(slots, { updates, session, outputOf, where, memory });
+    const kept = new Set([...updates.values()].flat());
+    const outputs: Record<string, Tensor> = {};
+    for (const output of session.outputNames) {
+      if (!kept.has(output)) outputs[output] = fromOrtTensor(outputOf(output));
+    }
+    return { outputs, committed, seconds };
+  } finally {
+    // Whatever happened: what the slots held before or would have held now, without what they hold.
+    memory.free([...before, ...updatedOutputs()], new Set(slots?.values()));
   }
-  return { outputs, committed, seconds };
+
+  function* updatedOutputs(): Generator<OnnxRuntime.Tensor> {
+    for (const output of new Set([...updates.values()].flat())) {
+      const value = produced[output];
+      if (value instanceof ort.Tensor) yield value;
+    }
+  }
 }
 
 function factsOf({ dtype, shape, data }: Tensor): TensorFacts {
@@ -87,45 +99,37 @@ function slotFacts(slot: string, { type, dims, size }: OnnxRuntime.Tensor): [str
   return isDType(type) ? [[slot, { dtype: type, shape: dims, elements: size }]] : [];
 }
 
-/** Replaces the slots; one that comes in parts is written over in place, once all parts are known to fit. */
-function commit(
+/** Replaces the slots, once all new content is known to fit. */
+async function commit(
   slots: Slots,
   {
     updates,
+    session,
     outputOf,
     where,
-  }: Pick<EngineProgram, "updates"> & {
+    memory,
+  }: Pick<EngineProgram, "updates" | "session"> & {
     readonly outputOf: (output: string) => OnnxRuntime.Tensor;
     readonly where: string;
+    readonly memory: SlotMemory;
   },
-): void {
-  const writes: (() => void)[] = [];
-  for (const [slot, outputs] of updates) {
-    const [first] = outputs;
-    if (outputs.length === 1 && first !== undefined) {
-      writes.push(() => slots.set(slot, outputOf(first)));
-      continue;
+): Promise<void> {
+  const replacements = new Map<string, Replacement>();
+  try {
+    for (const [name, [first, ...rest]] of updates) {
+      if (first === undefined) continue;
+      const outputs = [outputOf(first), ...rest.map(outputOf)] as const;
+      replacements.set(name, await memory.replacement({ name, slot: slots.get(name), outputs, session, where }));
     }
-    const target = slots.get(slot)?.data;
-    const parts = outputs.map((output) => outputOf(output).data);
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (
-      !(target instanceof Float32Array) ||
-      target.length !== length ||
-      parts.some((part) => !(part instanceof Float32Array))
-    ) {
-      throw new CadreError(
-        "invalid-argument",
-        `${where}: expected parts that make up slot "${slot}", got ${length} elements`,
-      );
-    }
-    writes.push(() => {
-      let offset = 0;
-      for (const part of parts) {
-        if (part instanceof Float32Array) target.set(part, offset);
-        offset += part.length;
-      }
-    });
+  } catch (error) {
+    memory.free(
+      [...replacements.values()].map(({ content }) => content),
+      new Set(slots.values()),
+    );
+    throw error;
   }
-  for (const write of writes) write();
+  for (const [name, { content, complete }] of replacements) {
+    complete();
+    slots.set(name, content);
+  }
 }

@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { compiledUrl } from "./compiled-url.js";
 import type { ProbeAnswer } from "./runtime-probe-script.js";
 
-/** Loading takes 0.1 s and a GPU's first session some seconds; a driver that hangs must not hang the caller. */
-const PATIENCE_MS = 30_000;
+/** Loading takes 0.1 s and a GPU's first session some seconds, many on a busy machine; a driver that hangs must not hang the caller. */
+const PATIENCE_MS = 60_000;
 
 /** What a process that tried ONNX Runtime found. */
 export type ProbeResult =

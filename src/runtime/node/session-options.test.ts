@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { sessionOptions } from "./session-options.js";
 
 test("what the engine's promises rest on is set", () => {
-  const options = sessionOptions({}, { threads: 3 });
+  const options = sessionOptions({}, { kind: "cpu", threads: 3 });
+  expect(options.executionProviders).toEqual(["cpu"]);
+  expect(options).not.toHaveProperty("preferredOutputLocation");
   expect(options).toMatchObject({ intraOpNumThreads: 3, interOpNumThreads: 1, executionMode: "sequential" });
   expect(options.extra).toEqual({
     session: { disable_prepacking: "1", intra_op: { allow_spinning: "0" } },
@@ -13,7 +15,7 @@ test("what the engine's promises rest on is set", () => {
 test("options of the program are passed on", () => {
   const options = sessionOptions(
     { weightsFolder: "/weights", profilePrefix: "/tmp/profile", prepackWeights: true },
-    { threads: 1 },
+    { kind: "cpu", threads: 1 },
   );
   expect(options).toMatchObject({ enableProfiling: true, profileFilePrefix: "/tmp/profile" });
   expect(options.extra).toMatchObject({

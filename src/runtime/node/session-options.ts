@@ -1,13 +1,24 @@
 import type { InferenceSession } from "onnxruntime-node";
-import type { CompileOptions } from "../device.js";
+import type { CompileOptions, DeviceKind } from "../device.js";
+import type { OutputLocation } from "./gpu-memory.js";
+
+/** Where a program runs. */
+export interface SessionPlace {
+  readonly kind: DeviceKind;
+  readonly threads: number;
+  /** Where outputs are left that do not go to the processor's memory. */
+  readonly locations?: Readonly<Record<string, OutputLocation>>;
+}
 
 /** ONNX Runtime's settings for a program, each set on purpose. */
 export function sessionOptions(
   { weightsFolder, profilePrefix, prepackWeights = false }: CompileOptions,
-  { threads }: { readonly threads: number },
+  { kind, threads, locations }: SessionPlace,
 ): InferenceSession.SessionOptions {
   return {
-    executionProviders: ["cpu"],
+    // What a GPU has no kernel for runs on the processor by itself.
+    executionProviders: [kind],
+    ...(locations === undefined ? {} : { preferredOutputLocation: locations }),
     // Threads of one operator, this thread included.
     intraOpNumThreads: threads,
     // Our graphs are chains: running operators beside each other would only take threads from within them, and a fixed order

@@ -23,9 +23,13 @@ export function fromWireError({ code, message, details, cause }: WireError): Cad
   return new CadreError(code, message, cause === undefined ? { details } : { details, cause: new Error(cause) });
 }
 
-/** How ONNX Runtime, glibc and V8 say that memory is short. */
+/** How ONNX Runtime, glibc, V8 and the drivers of GPUs say that memory is short, or that one tensor is more than a GPU takes. */
 const OUT_OF_MEMORY =
-  /bad_alloc|Failed to allocate memory|out of memory|Array buffer allocation failed|Invalid typed array length|Cannot allocate memory/i;
+  /bad_alloc|Failed to allocate memory|out of memory|OUT_OF_(?:DEVICE|HOST)_MEMORY|max buffer size limit|Array buffer allocation failed|Invalid typed array length|Cannot allocate memory/i;
+
+/** How ONNX Runtime says that a GPU is gone: its driver was reset, or it was unplugged. */
+const GPU_LOST =
+  /device (?:is |was |has been )?lost|failed to download data from buffer|CUDA_ERROR_|unspecified launch failure/i;
 
 /**
  * Wraps an error of ONNX Runtime.
@@ -44,6 +48,13 @@ export function wrapNativeError(
     return new CadreError(
       "out-of-memory",
       `${where}: expected enough memory, ONNX Runtime could not allocate (${text}); use a smaller batch or length`,
+      { cause: error },
+    );
+  }
+  if (GPU_LOST.test(text)) {
+    return new CadreError(
+      "engine-lost",
+      `${where}: expected a working GPU, ONNX Runtime lost it (${text}); open another device, its states are gone`,
       { cause: error },
     );
   }
