@@ -1,8 +1,8 @@
 import { CadreError } from "../core/errors.js";
-import { peakMemory } from "../graph/peak-memory.js";
+import { arenaMemory } from "../graph/arena.js";
 import type { ParameterSpec } from "../models/parameter.js";
 import { elementCount } from "../tensors/tensor.js";
-import { buildStepProgram, type StepProgramOptions } from "./step-program.js";
+import { buildStepProgram, type StepProgram, type StepProgramOptions } from "./step-program.js";
 
 /** Predicted resident memory of a training's process at its peak, in bytes. */
 export interface MemoryEstimate {
@@ -12,29 +12,27 @@ export interface MemoryEstimate {
     /** Parameters, frozen and trained, with a delta's. */
     readonly weights: number;
     readonly optimizerState: number;
-    /** What a run of the program holds at its fullest: activations, gradients, updated parameters. */
+    /** What the runtime takes for a run of the program and keeps: activations, gradients, updated parameters. */
     readonly step: number;
-    /** Updated parameters and optimizer state on their way back from the program, and what the collector has not yet freed of them. */
+    /** Updated parameters and optimizer state on their way back from the program, and memory of former contents that nothing can use. */
     readonly copies: number;
     /** Node.js, ONNX Runtime, the compiled program. */
     readonly runtime: number;
   };
 }
 
-// Fitted to trainings of 13.5 million and 248 million parameters (Linux x64, onnxruntime-node 1.30.0, Node 20); checked by
-// `test/training/memory.slow.test.ts` and `npm run bench -- size`.
-/** A process that has loaded Cadre and ONNX Runtime (90 MB), and what its heaps grow by in a training. */
-const PROCESS_BYTES = 160e6;
+// Measured by kind of mapping (`/proc/self/smaps`) in trainings of 38 million parameters (Linux x64, onnxruntime-node 1.30.0, Node 20); checked
+// by `test/training/memory.slow.test.ts` and `npm run bench -- size`.
+/** A process that has loaded Cadre and ONNX Runtime: libraries 70 MB, heaps of two threads 80 MB. */
+const PROCESS_BYTES = 150e6;
 /** For each byte of a serialised program: its graph here, which stays, and the runtime's. */
-const BYTES_PER_PROGRAM_BYTE = 80;
-/** The runtime's arena for each byte that lies in it at once: pieces of unequal size leave gaps. */
-const ARENA_FACTOR = 1.15;
-/** Copies of what a run updates, beside the slots and the program's own outputs: on their way back, not yet collected, read for a checkpoint. */
-const UPDATE_COPIES = 2;
+const BYTES_PER_PROGRAM_BYTE = 20;
+/** What was found in the runtime's arena for each byte of the simulated one, 0.91 to 1.26: operators take memory for themselves. */
+const OPERATOR_FACTOR = 1.1;
 
 /**
- * Predicts the memory of a training from its program: a walk over the graph says what lies in memory at once, and measured constants say
- * what the process, the runtime's arena and the way back of updated parameters add. A training whose runs hold several steps is
+ * Predicts the memory of a training from its program: a simulation of the runtime's arena says what a run takes, a count of copies what the way
+ * of parameters into the program and back adds, and measured constants what the process and the operators take for themselves. A training whose runs hold several steps is
  * estimated by those runs alone.
  * @param options The program that will run.
  */
@@ -49,11 +47,27 @@ export function estimateMemory(options: StepProgramOptions): MemoryEstimate {
     // Mapped or held, a frozen weight that a step has read is resident.
     weights: floatBytes(frozen) + floatBytes(trained),
     optimizerState,
-    step: ARENA_FACTOR * peakMemory(program.graph),
-    copies: UPDATE_COPIES * (floatBytes(trained) + optimizerState),
+    step: OPERATOR_FACTOR * arenaMemory(program.graph),
+    copies: copiedBytes(program),
     runtime: PROCESS_BYTES + BYTES_PER_PROGRAM_BYTE * program.bytes.length,
   };
   return { totalBytes: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0), parts };
+}
+
+/**
+ * Copies of what a run updates, beside the slots and the program's own outputs. Nothing is given back to the system, and what one thread has
+ * freed another cannot use.
+ */
+function copiedBytes({ trained, optimizerSlots, updates }: StepProgram): number {
+  const all = [...trained, ...optimizerSlots];
+  const state = floatBytes(optimizerSlots);
+  // The new contents come while the slots still hold the old ones.
+  const arriving = floatBytes(all);
+  // Slots that are not written over in place: their first contents lay in memory of the main thread, later ones lie in the worker's.
+  const replaced = floatBytes(all.filter(({ name }) => typeof updates[name] === "string"));
+  // Parameters are read or drawn here and copied; optimizer state that is made after them takes some of that memory.
+  const read = Math.max(0, floatBytes(trained) - state);
+  return arriving + replaced + read;
 }
 
 /**

@@ -6,8 +6,8 @@ import { add, mul, tanh } from "./ops/elementwise.js";
 import { matmul } from "./ops/matmul.js";
 import { reduceSum } from "./ops/reduce.js";
 import { reshape } from "./ops/shape-ops.js";
-import { peakMemory } from "./peak-memory.js";
 import { recomputed } from "./recompute.js";
+import { peakMemory } from "./walk-memory.test.helpers.js";
 
 /** Bytes of a float32 matrix. */
 const MATRIX = 4 * 8 * 8;
@@ -51,7 +51,18 @@ test.each<[string, number, (input: Value) => Value]>([
   expect(peakMemory(withInput(build))).toBe(matrices * MATRIX);
 });
 
-test("a loop counts with its body and what it carries", () => {
+test("memory is kept for a later result of the same form, and goes back where there is none", () => {
+  const build = (x: Value): Value => {
+    const ones = (...shape: [number, number]) =>
+      x.graph.constant({ dtype: "float32", shape, data: new Float32Array(shape[0] * shape[1]).fill(1) });
+    return reduceSum(matmul(matmul(matmul(x, x), ones(8, 1)), ones(1, 16)));
+  };
+  const [column, wide] = [MATRIX / 8, 2 * MATRIX];
+  expect(peakMemory(withInput(build))).toBe(column + wide);
+  expect(peakMemory(withInput((x) => matmul(mul(x, build(x)), x)))).toBe(MATRIX + column + wide);
+});
+
+test("a loop counts with its body and what it carries, and its result when the body has ended", () => {
   const graph = withInput((x, outer) => {
     const body = { graph: outer, steps: 3, carried: [matmul(x, x)], sequences: [] };
     const { carried } = loop({
@@ -60,8 +71,8 @@ test("a loop counts with its body and what it carries", () => {
     });
     return add(carried[0] ?? x, x);
   });
-  // First value and result; inside what the step before left, and two products.
-  expect(peakMemory(graph)).toBe(5 * MATRIX);
+  // First value; inside what the step before left, and two products; at the end its last two and the result.
+  expect(peakMemory(graph)).toBe(4 * MATRIX);
 });
 
 test("recomputation keeps a segment's input instead of what lies inside", () => {
