@@ -2,16 +2,18 @@ import { cpus, totalmem } from "node:os";
 import { benchEncode } from "./encode.js";
 import { benchMixed } from "./mixed.js";
 import { benchOverlap } from "./overlap.js";
+import { benchRoute } from "./route.js";
 import { benchSize } from "./size.js";
 import { benchTrain } from "./train.js";
 
-/** `npm run bench -- <name> [--json]`: prints the figures that RESULTS.md claims. `mixed` and `size` take `--smoke`: does it run at all? */
+/** `npm run bench -- <name> [--json]`: prints the figures that RESULTS.md claims. `mixed`, `route` and `size` take `--smoke`: does it run at all? */
 const benches: Readonly<
   Record<string, (options: { readonly json: boolean; readonly smoke: boolean }) => Promise<void>>
 > = {
   encode: benchEncode,
   mixed: benchMixed,
   overlap: benchOverlap,
+  route: benchRoute,
   size: benchSize,
   train: benchTrain,
 };

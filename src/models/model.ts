@@ -1,48 +1,12 @@
-import type { Graph, Value } from "../graph/graph.js";
-import type { RandomKey } from "../graph/random.js";
-import type { DType } from "../tensors/dtype.js";
+import type { Value } from "../graph/graph.js";
 import type { Tensor } from "../tensors/tensor.js";
-import type { HookPoints, Hooks } from "./hooks.js";
+import type { BatchInput, BuildContext, TargetStates } from "./build-context.js";
+import type { Decoding } from "./decoding.js";
+import type { HookPoints } from "./hooks.js";
 import type { BatchShape, PackedBatch } from "./packed-batch.js";
 import type { ParameterSpec } from "./parameter.js";
 
-/** An input of a model's graph. */
-export interface BatchInput {
-  readonly name: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-}
-
-/** Dropout as a model's graph applies it; absent outside training. */
-export interface DropoutOptions {
-  /** Probability of a zero, in [0, 1). */
-  readonly rate: number;
-  readonly key: RandomKey;
-  /**
-   * `length`: one mask for all positions of a row, as in T5X (default; cheap). `none`: one for each element, as in transformers
-   * (about 50 ms a layer at 8×512 tokens).
-   */
-  readonly broadcast?: "length" | "none";
-}
-
-/** What a model's graph is built from. */
-export interface BuildContext {
-  readonly graph: Graph;
-  /** The value of a parameter. */
-  readonly parameter: (name: string) => Value;
-  readonly hooks?: Hooks;
-  readonly dropout?: DropoutOptions | undefined;
-  /** Keep only the blocks' inputs for the backward pass and compute what lies inside again: `recomputed` around every block. Default false. */
-  readonly recompute?: boolean;
-}
-
-/** What a model says about the target positions of a batch; the losses take it from there. */
-export interface TargetStates {
-  /** States that predict the targets, `[rows · targetLength, d]`. */
-  readonly hidden: Value;
-  /** Output projection `[vocabulary, d]`: logits are `hidden · headᵀ`. */
-  readonly head: Value;
-}
+export type { BatchInput, BuildContext, DropoutOptions, TargetStates } from "./build-context.js";
 
 /** Multiply-adds of one forward pass; the FLOP rules of DESIGN.md are computed from it. */
 export interface ForwardCost {
@@ -67,7 +31,21 @@ export interface Model {
   readonly feeds: (batch: PackedBatch) => Record<string, Tensor>;
   /** Adds the forward pass to a graph; `batch` holds a value for each of `batchInputs`. */
   readonly forward: (context: BuildContext, batch: Readonly<Record<string, Value>>) => TargetStates;
+  /**
+   * The states of the input positions, `[rows · inputLength, width]`, of a model that can tell them without a target: what texts are embedded
+   * with. Uses of `batch` what concerns the input, and of the parameters those that it asks for. Absent: the model has no such states.
+   */
+  readonly inputStates?: (context: BuildContext, batch: Readonly<Record<string, Value>>) => Value;
   /** What deltas can address. */
   readonly hookPoints: HookPoints;
   readonly forwardCost: (shape: BatchShape) => ForwardCost;
+  /** How it makes text token by token. Absent: it only scores. */
+  readonly decoding?: Decoding;
+}
+
+/** What texts are embedded with: a `Model` that has `inputStates`, or an encoder that is no language model (BERT). */
+export interface InputEncoder extends Pick<Model, "kind" | "padId" | "parameters" | "batchInputs" | "feeds"> {
+  readonly inputStates: NonNullable<Model["inputStates"]>;
+  /** Most tokens that it has positions for; absent: no limit. */
+  readonly mostInputTokens?: number;
 }
