@@ -1,6 +1,6 @@
 import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
-import { createRandom } from "../core/random.js";
+import { createRandom, type Random } from "../core/random.js";
 
 /** Options of the bootstrap. */
 export interface BootstrapOptions {
@@ -42,9 +42,73 @@ export function instanceMeans(values: readonly (readonly number[])[]): number[] 
   });
 }
 
+/** Options of `resampledMeans`. */
+export interface ResampleOptions extends Pick<BootstrapOptions, "resamples" | "seed"> {
+  /** Which draws of instances: 1 or more, default 1. Calls with one seed draw the same training seeds, whatever their stream. */
+  readonly stream?: number;
+}
+
 /**
- * Percentile bootstrap interval of a mean. Each resample draws as many instances as there are, with replacement; with several seeds it
- * also draws seeds, and every seed drawn gets the same instances (crossed), as all seeds were scored on one set of instances.
+ * The means of bootstrap resamples, of several systems on the same draws: what two of them differ by in a resample is the difference of their
+ * means there. Each resample draws as many instances as there are, with replacement; with several seeds it also draws seeds, and every seed
+ * drawn gets the same instances (crossed), as all seeds were scored on one set of instances. For a mean over several sets, call it for each set
+ * with a stream of its own and average resample by resample: that resamples within each set.
+ * @param values `[system][seed][instance]`
+ * @returns `[system][resample]`
+ * @throws CadreError `invalid-argument` unless all systems have equally many seeds and at least two instances, finite; or for options out of
+ * range.
+ */
+export function resampledMeans(
+  values: readonly (readonly (readonly number[])[])[],
+  { resamples = 10_000, seed = 0, stream = 1 }: ResampleOptions = {},
+): Float64Array[] {
+  const instances = checkSystems(values);
+  for (const [what, value] of Object.entries({ resamples, stream })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new CadreError("invalid-argument", `bootstrap: expected ${what} of 1 or more, got ${value}`);
+    }
+  }
+  const seeds = values[0]?.length ?? 0;
+  const columns = values.length * seeds;
+  const matrix = joinRows(values.flat());
+  const sums = new Float64Array(columns);
+  const means = values.map(() => new Float64Array(resamples));
+  const instanceRandom = createRandom(seed, stream);
+  const seedRandom = createRandom(seed);
+  const instanceCounts = new Uint32Array(instances);
+  const seedCounts = new Uint32Array(seeds).fill(1);
+  for (let resample = 0; resample < resamples; resample++) {
+    drawCounts(instanceCounts, instanceRandom);
+    if (seeds > 1) {
+      drawCounts(seedCounts, seedRandom);
+    }
+    addWeightedRows(sums, matrix, instanceCounts);
+    means.forEach((own, system) => {
+      const sum = seedCounts.reduce((total, times, index) => total + times * at(sums, system * seeds + index), 0);
+      own[resample] = sum / (instances * seeds);
+    });
+  }
+  return means;
+}
+
+/**
+ * Percentile interval of resampled means.
+ * @param level Share of resamples within the interval, between 0 and 1; default 0.95.
+ * @throws CadreError `invalid-argument` for another level.
+ */
+export function percentileInterval(
+  resampled: Float64Array,
+  level = 0.95,
+): { readonly low: number; readonly high: number } {
+  if (!(level > 0 && level < 1)) {
+    throw new CadreError("invalid-argument", `bootstrap: expected a level between 0 and 1, got ${level}`);
+  }
+  const sorted = resampled.slice().sort();
+  return { low: quantile(sorted, (1 - level) / 2), high: quantile(sorted, (1 + level) / 2) };
+}
+
+/**
+ * Percentile bootstrap interval of a mean, by `resampledMeans`.
  *
  * How wide that is, by simulation with 3 seeds and 100 instances at 95 %: right (94–97 %) while instances differ at least as much as the noise
  * of single scores and ten times as much as seeds; too wide (99 %) where there is nothing but noise, which is counted for seeds and
@@ -55,47 +119,16 @@ export function instanceMeans(values: readonly (readonly number[])[]): number[] 
  * range.
  */
 export function meanInterval(values: readonly (readonly number[])[], options: BootstrapOptions = {}): Interval {
-  const { resamples = 10_000, level = 0.95, seed = 0 } = options;
+  const { level, ...resampling } = options;
   const instances = checkValues("meanInterval", values);
-  if (!Number.isSafeInteger(resamples) || resamples < 1 || !(level > 0 && level < 1)) {
-    throw new CadreError(
-      "invalid-argument",
-      `meanInterval: expected resamples of 1 or more and a level between 0 and 1, got ${resamples} and ${level}`,
-    );
-  }
-  const bySeed = values.map((row) => Float64Array.from(row));
-  const overSeeds = new Float64Array(instances);
-  averageRows(
-    overSeeds,
-    bySeed.map((_, index) => index),
-    bySeed,
+  const { low, high } = percentileInterval(at(resampledMeans([values], resampling), 0), level);
+  const overSeeds = Array.from(
+    { length: instances },
+    (_, instance) => values.reduce((sum, row) => sum + at(row, instance), 0) / values.length,
   );
   const mean = overSeeds.reduce((sum, value) => sum + value, 0) / instances;
-  const random = createRandom(seed);
-  const drawnSeeds = bySeed.map((_, index) => index);
-  const row = overSeeds.slice();
-  const means = new Float64Array(resamples);
-  for (let resample = 0; resample < resamples; resample++) {
-    if (bySeed.length > 1) {
-      drawnSeeds.forEach((_, index) => {
-        drawnSeeds[index] = random.nextInteger(bySeed.length);
-      });
-      averageRows(row, drawnSeeds, bySeed);
-    }
-    let sum = 0;
-    for (let draw = 0; draw < instances; draw++) {
-      sum += at(row, random.nextInteger(instances));
-    }
-    means[resample] = sum / instances;
-  }
-  means.sort();
   const squares = overSeeds.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return {
-    mean,
-    low: quantile(means, (1 - level) / 2),
-    high: quantile(means, (1 + level) / 2),
-    standardError: Math.sqrt(squares / (instances - 1) / instances),
-  };
+  return { mean, low, high, standardError: Math.sqrt(squares / (instances - 1) / instances) };
 }
 
 /**
@@ -117,16 +150,48 @@ export function pairedInterval(
   }
   const differences = first.map((row, seed) => row.map((value, instance) => value - at(at(second, seed), instance)));
   const interval = meanInterval(differences, options);
-  return { ...interval, resolved: interval.low > 0 || interval.high < 0 };
+  return { ...interval, resolved: excludesZero(interval) };
 }
 
-/** Sets `row` to the mean of some rows. */
-function averageRows(row: Float64Array, indices: readonly number[], rows: readonly Float64Array[]): void {
-  row.fill(0);
-  for (const index of indices) {
-    const one = at(rows, index);
-    for (let position = 0; position < row.length; position++) {
-      row[position] = at(row, position) + at(one, position) / indices.length;
+/** What rounding may make of zero. */
+const ROUNDING = 1e-9;
+
+/** Whether an interval of shares or of percentage points lies on one side of zero, by more than rounding: means of thirds rarely cancel exactly. */
+export function excludesZero({ low, high }: { readonly low: number; readonly high: number }): boolean {
+  return low > ROUNDING || high < -ROUNDING;
+}
+
+/** Draws as many numbers below `counts.length` as that, and counts how often each came. */
+function drawCounts(counts: Uint32Array, random: Random): void {
+  counts.fill(0);
+  for (let draw = 0; draw < counts.length; draw++) {
+    const drawn = random.nextInteger(counts.length);
+    counts[drawn] = (counts[drawn] ?? 0) + 1;
+  }
+}
+
+/** `[column][instance]` as one array `[instance][column]`, in which all columns of an instance lie together. */
+function joinRows(columns: readonly (readonly number[])[]): Float64Array {
+  const matrix = new Float64Array(columns.length * (columns[0]?.length ?? 0));
+  columns.forEach((values, column) => {
+    values.forEach((value, instance) => {
+      matrix[instance * columns.length + column] = value;
+    });
+  });
+  return matrix;
+}
+
+/** Sets `sums` to the sum of the matrix's rows, each as often as it was drawn. Most of the time goes here, and `at`, which arrays of all kinds share, is slow. */
+function addWeightedRows(sums: Float64Array, matrix: Float64Array, counts: Uint32Array): void {
+  sums.fill(0);
+  for (let instance = 0; instance < counts.length; instance++) {
+    const times = counts[instance] ?? 0;
+    // About a third of all instances are not drawn.
+    if (times > 0) {
+      const start = instance * sums.length;
+      for (let column = 0; column < sums.length; column++) {
+        sums[column] = (sums[column] ?? 0) + times * (matrix[start + column] ?? 0);
+      }
     }
   }
 }
@@ -136,6 +201,21 @@ function quantile(sorted: Float64Array, share: number): number {
   const rank = share * (sorted.length - 1);
   const below = at(sorted, Math.floor(rank));
   return below + (rank - Math.floor(rank)) * (at(sorted, Math.ceil(rank)) - below);
+}
+
+/** Number of instances of every system. */
+function checkSystems(values: readonly (readonly (readonly number[])[])[]): number {
+  const [first = []] = values;
+  const instances = checkValues("bootstrap", first);
+  values.forEach((rows, system) => {
+    if (checkValues("bootstrap", rows) !== instances || rows.length !== first.length) {
+      throw new CadreError(
+        "invalid-argument",
+        `bootstrap: expected ${first.length} seeds × ${instances} instances of every system, got ${rows.length} × ${rows[0]?.length} of system ${system}`,
+      );
+    }
+  });
+  return instances;
 }
 
 /** Number of instances. */

@@ -1,7 +1,7 @@
 import { at } from "../core/at.js";
 import { CadreError, throwIfAborted } from "../core/errors.js";
-import { type EncodedExample, IGNORED, type Truncation, truncateExample } from "../mixtures/encoded-example.js";
-import { layOutPacks } from "../mixtures/pack.js";
+import { layOutRows, type Row } from "../experts/rows.js";
+import { type EncodedExample, IGNORED } from "../mixtures/encoded-example.js";
 import type { Delta } from "../models/delta.js";
 import type { Model } from "../models/model.js";
 import type { BatchShape } from "../models/packed-batch.js";
@@ -10,6 +10,7 @@ import { hasDType, type Tensor } from "../tensors/tensor.js";
 import { frozenWeights, readParameters, type Weights } from "../training/weights.js";
 import { packForScoring } from "./score-packing.js";
 import { buildScoreProgram, LOG_PROBABILITIES } from "./score-program.js";
+import { expectExperts, limitRows, type ScoredRow } from "./score-rows.js";
 
 /** Programs that are kept; each holds its activations. */
 const MOST_PROGRAMS = 6;
@@ -20,8 +21,10 @@ export interface ChoiceScorerOptions {
   readonly model: Model;
   /** The model's weights; without them, every call needs the state of a training that holds them. */
   readonly weights?: Weights;
-  /** Applied to the model; its tensors come with each call. */
+  /** Applied to the model, one expert or those of `mixExperts`; its tensors come with each call. */
   readonly delta?: Delta;
+  /** Of mixed experts, the `perRow` that `mixExperts` was given: most experts that examples of one batch row may use together. Default 1. */
+  readonly perRow?: number;
   /**
    * `none` (default): a choice's score is the sum of its tokens' log-probabilities, as in T0 and ELM. `length`: their mean, as in T-Few, which
    * is what the loss over choices trains.
@@ -33,7 +36,7 @@ export interface ChoiceScorerOptions {
   readonly targetLength?: number;
 }
 
-/** What a call of `score` reads beside the examples. */
+/** What a call of `score` reads beside the rows. */
 export interface ScoreOptions {
   /**
    * The state of a training of this model, delta and weights, e.g. as `validation.score` of `train` gets it: its current parameters are
@@ -48,32 +51,40 @@ export interface ScoreOptions {
 
 /** Scores of examples' choices. */
 export interface ChoiceScores {
-  /** For every example, in the order given, the score of each of its targets, in nats; higher is more likely. */
+  /** For every row, in the order given, the score of each of its targets, in nats; higher is more likely. */
   readonly scores: readonly Float64Array[];
   /** Examples whose input was cut. */
   readonly truncatedExamples: number;
   readonly inputTokensCut: number;
 }
 
-/** Scores the choices of examples under one model; calls are answered one after the other. */
-export interface ChoiceScorer extends AsyncDisposable {
+/**
+ * Scores the choices of examples, or of rows, whose experts answer them; calls are answered one after the other. Who asks for a scorer of
+ * rows takes a `ChoiceScorer<Row>`, which a test can stand in for.
+ */
+export interface ChoiceScorer<Scored extends ScoredRow = EncodedExample> extends AsyncDisposable {
   /**
-   * @throws CadreError `invalid-argument` naming an example that is malformed or whose choices are too long, or saying which tensors are
-   * missing; `mismatch` for tensors of another shape; `aborted`; `closed`.
+   * @throws CadreError `invalid-argument` naming an example that is malformed, whose choices are too long or whose experts do not fit, or
+   * saying which tensors are missing; `not-found` for an unknown expert; `mismatch` for tensors of another shape; `aborted`; `closed`.
    */
-  score(examples: readonly EncodedExample[], options?: ScoreOptions): Promise<ChoiceScores>;
+  score(rows: readonly Scored[], options?: ScoreOptions): Promise<ChoiceScores>;
   close(): Promise<void>;
 }
 
 /**
  * Makes a scorer by rank classification: the log-probability of every choice under teacher forcing, given the input. All choices of an
- * example lie in one row beside its input, which is encoded once; short examples share rows. Programs are compiled at the first call that
- * needs their shape and kept for the next.
+ * example lie in one batch row beside its input, which is encoded once; short examples share batch rows. Programs are compiled at the first
+ * call that needs their shape and kept for the next; with mixed experts they depend on the set as a whole, not on who answers what.
  *
- * How examples are packed changes the last bits of a score (about 1e-6 of it); equal calls give equal bits on the CPU device.
+ * An example as it is is answered by the scorer's delta; in a scorer of mixed experts, by the base, as a row that names no experts.
+ * Encodings are not shared between experts: every kind and every configuration of a delta changes the encoder (LoRA and (IA)³ address
+ * projections by names that both halves have, the bottleneck has adapters and norms in all blocks), so no two experts could share one.
+ *
+ * How rows are packed changes the last bits of a score (about 1e-6 of it); equal calls give equal bits on the CPU device.
  */
-export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer {
-  const { device, model, weights, delta, normalization = "none" } = options;
+export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<ScoredRow> {
+  const { device, model, weights, delta, perRow = 1, normalization = "none", inputLength = 512 } = options;
+  const { targetLength = 1024 } = options;
   const replaced = new Set(delta?.parameters.map(({ name }) => name));
   const kept = model.parameters.filter(({ name }) => !replaced.has(name));
   const frozen = weights === undefined ? ({ kind: "slots" } as const) : frozenWeights(weights, model.parameters);
@@ -83,8 +94,9 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer {
   let last: Promise<unknown> = Promise.resolve();
 
   const programFor = async (shape: BatchShape): Promise<Program> => {
-    // Not by sequences, on which no input of a model depends: they are added up outside the program.
-    const key = [shape.rows, shape.inputLength, shape.targetLength].join();
+    // Sequences are added up outside the program: only the inputs of mixed experts depend on how many there are.
+    const sequences = delta?.batchInputs === undefined ? [] : [shape.sequences];
+    const key = [shape.rows, shape.inputLength, shape.targetLength, ...sequences].join();
     const known = programs.get(key);
     const program =
       known ??
@@ -103,49 +115,55 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer {
     }
     return program;
   };
-  const stateFor = async ({ state }: ScoreOptions): Promise<State | undefined> => {
-    if (state !== undefined || frozen.kind === "mapped" || weights === undefined) {
+  /** Written once a call: as feeds they would be copied for every batch. */
+  const stateFor = async ({ state, deltaTensors }: ScoreOptions): Promise<State | undefined> => {
+    if (state !== undefined) {
       return state;
     }
-    ownState ??= await device.createState(await readParameters(weights, kept));
+    const added = deltaTensors === undefined ? undefined : await readParameters(deltaTensors, delta?.parameters ?? []);
+    if (ownState === undefined && weights !== undefined && frozen.kind === "slots") {
+      ownState = await device.createState(await readParameters(weights, kept));
+    }
+    if (added !== undefined) {
+      ownState ??= await device.createState(new Map());
+      await ownState.write(added);
+    }
     return ownState;
   };
-  const tensorFeeds = async ({ deltaTensors }: ScoreOptions): Promise<Record<string, Tensor>> =>
-    deltaTensors === undefined ? {} : Object.fromEntries(await readParameters(deltaTensors, delta?.parameters ?? []));
+  const tensorFeeds = async ({ state, deltaTensors }: ScoreOptions): Promise<Record<string, Tensor>> =>
+    state === undefined || deltaTensors === undefined
+      ? {}
+      : Object.fromEntries(await readParameters(deltaTensors, delta?.parameters ?? []));
 
-  const scoreNow = async (examples: readonly EncodedExample[], call: ScoreOptions): Promise<ChoiceScores> => {
+  const scoreNow = async (given: readonly ScoredRow[], call: ScoreOptions): Promise<ChoiceScores> => {
     if (closed) {
       throw new CadreError("closed", "score: expected an open scorer, this one was closed; create another");
     }
     checkSources(options, call);
-    const cuts = examples.map((example, index) => limited(example, { ...options, index }));
-    const limitedExamples = cuts.map(({ example }) => example);
+    const { rows, ...cuts } = limitRows(given, { inputLength, targetLength });
+    expectExperts(rows, delta);
     const state = await stateFor(call);
     const feeds = await tensorFeeds(call);
-    const scores = limitedExamples.map(({ targets }) => new Float64Array(targets.length));
-    for (const { shape, batches } of packForScoring(limitedExamples)) {
+    const scores = rows.map(({ example }) => new Float64Array(example.targets.length));
+    for (const { shape, batches } of packForScoring(rows, { perPack: perRow })) {
       const program = await programFor(shape);
-      for (const rows of batches) {
+      for (const packs of batches) {
         throwIfAborted(call.signal);
-        const packs = rows.map((row) => row.map((index) => at(limitedExamples, index)));
-        const batch = layOutPacks(packs, shape, model.padId);
+        const packed = packs.map((pack) => pack.map((index) => at(rows, index)));
+        const batch = layOutRows(packed, shape, model.padId);
         const targetIds: Tensor = {
           dtype: "int32",
           shape: [shape.rows, shape.targetLength],
           data: batch.targetIds,
         };
         const { outputs } = await program.run(
-          { ...feeds, ...model.feeds(batch), targetIds },
+          { ...feeds, ...model.feeds(batch), ...delta?.feeds?.(batch), targetIds },
           state === undefined ? {} : { state },
         );
-        addScores(scores, { logProbabilities: outputs[LOG_PROBABILITIES], rows, packs, shape, normalization });
+        addScores(scores, { logProbabilities: outputs[LOG_PROBABILITIES], packs, rows, shape, normalization });
       }
     }
-    return {
-      scores,
-      truncatedExamples: cuts.filter(({ inputTokensCut }) => inputTokensCut > 0).length,
-      inputTokensCut: cuts.reduce((sum, { inputTokensCut }) => sum + inputTokensCut, 0),
-    };
+    return { scores, ...cuts };
   };
   /** One call at a time: another could close a program that is in use. */
   const queued = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -164,7 +182,7 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer {
       ownState = undefined;
     });
   return {
-    score: (examples, call = {}) => queued(() => scoreNow(examples, call)),
+    score: (rows, call = {}) => queued(() => scoreNow(rows, call)),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -191,61 +209,26 @@ function checkSources({ weights, delta }: ChoiceScorerOptions, { state, deltaTen
   }
 }
 
-/** Cuts the input of an example; refuses choices that would have to be cut. */
-function limited(
-  example: EncodedExample,
-  {
-    inputLength = 512,
-    targetLength = 1024,
-    index,
-  }: Pick<ChoiceScorerOptions, "inputLength" | "targetLength"> & { readonly index: number },
-): Truncation {
-  const needed = example.targets.reduce((sum, { length }) => sum + length, 0);
-  if (needed > targetLength) {
-    const longest = example.targets.reduce((most, { length }) => Math.max(most, length), 0);
-    throw new CadreError(
-      "invalid-argument",
-      `score: example ${index}: expected at most ${targetLength} tokens in all choices together, got ${needed} in ${example.targets.length} choices, the longest of ${longest}; raise targetLength`,
-      { details: { example: index, tokens: needed, targetLength } },
-    );
-  }
-  const silent = example.targets.findIndex((target) => target.every((id) => id === IGNORED));
-  if (silent >= 0) {
-    throw new CadreError(
-      "invalid-argument",
-      `score: example ${index}: expected a token that counts in every choice, got none in choice ${silent}`,
-      { details: { example: index, choice: silent } },
-    );
-  }
-  try {
-    return truncateExample(example, { inputLength, targetLength: Math.max(1, needed) });
-  } catch (error) {
-    if (CadreError.isInstance(error)) {
-      throw new CadreError(error.code, `score: example ${index}: ${error.message}`, { cause: error });
-    }
-    throw error;
-  }
-}
-
 /** Adds up the tokens of every choice of a batch. */
 function addScores(
   scores: readonly Float64Array[],
   batch: {
     readonly logProbabilities: Tensor | undefined;
-    readonly rows: readonly (readonly number[])[];
-    readonly packs: readonly (readonly EncodedExample[])[];
+    /** The batch's packs, and in these positions in `rows`. */
+    readonly packs: readonly (readonly number[])[];
+    readonly rows: readonly Row[];
     readonly shape: BatchShape;
     readonly normalization: "none" | "length";
   },
 ): void {
-  const { logProbabilities, rows, packs, shape, normalization } = batch;
+  const { logProbabilities, packs, rows, shape, normalization } = batch;
   if (logProbabilities === undefined || !hasDType(logProbabilities, "float32")) {
     throw new CadreError("internal", `scoring: no output ${LOG_PROBABILITIES}`);
   }
-  rows.forEach((row, rowIndex) => {
-    let position = rowIndex * shape.targetLength;
-    row.forEach((index, place) => {
-      at(at(packs, rowIndex), place).targets.forEach((target, choice) => {
+  packs.forEach((pack, packIndex) => {
+    let position = packIndex * shape.targetLength;
+    pack.forEach((index) => {
+      at(rows, index).example.targets.forEach((target, choice) => {
         let sum = 0;
         let tokens = 0;
         for (const id of target) {

@@ -1,109 +1,135 @@
 import { at } from "../core/at.js";
-import type { EncodedExample } from "../mixtures/encoded-example.js";
+import { groupBy } from "../core/group-by.js";
+import type { Row } from "../experts/rows.js";
 import type { BatchShape } from "../models/packed-batch.js";
 
 /** Input tokens in a batch: large enough for full speed, small enough that activations stay in tens of megabytes. */
 const BATCH_INPUT_TOKENS = 2048;
 /** Target tokens in a batch: each holds a row of the vocabulary. */
 const BATCH_TARGET_TOKENS = 2048;
-/** Shortest input side of a row; shorter inputs share rows. */
-const SHORTEST_ROW = 128;
+/** Shortest input side of a pack; shorter inputs share packs. */
+const SHORTEST_PACK = 128;
 /** Target sides are multiples of this. */
 const TARGET_STEP = 16;
-/** Newest rows of a group that an example may still go into; older ones are as good as full. */
-const MOST_OPEN_ROWS = 64;
+/** Newest packs of a group that a row may still go into; older ones are as good as full. */
+const MOST_OPEN_PACKS = 64;
+/** `expertSet` of a row that the base answers. */
+const BASE = "[]";
 
 /** Batches of one shape. */
 export interface PackingGroup {
   readonly shape: BatchShape;
-  /** Batches, their rows, and in these the positions of examples in the caller's list. */
+  /** Batches, their packs, and in these the positions of rows in the caller's list. */
   readonly batches: readonly (readonly (readonly number[])[])[];
 }
 
-/**
- * Distributes examples over batches of a few shapes, so that little is padding and short inputs do not pay for the attention of long rows:
- * examples are grouped by the power of two (128 or more) that holds their input, and each group fills rows of that length, the longest
- * example first, each into the first row with room. A pure function of the lengths.
- */
-export function packForScoring(examples: readonly EncodedExample[]): PackingGroup[] {
-  const groups = new Map<number, number[]>();
-  examples.forEach(({ input }, index) => {
-    let length = SHORTEST_ROW;
-    while (length < input.length) {
-      length *= 2;
-    }
-    const group = groups.get(length);
-    if (group === undefined) {
-      groups.set(length, [index]);
-    } else {
-      group.push(index);
-    }
-  });
-  return [...groups]
-    .sort(([left], [right]) => left - right)
-    .map(([inputLength, members]) => packGroup(examples, { inputLength, members }));
+/** Options of `packForScoring`. */
+export interface ScorePackingOptions {
+  /** Most experts of a pack, over all of its rows; a row that names more shares its pack only with rows that add none. Default 1. */
+  readonly perPack?: number;
 }
 
-interface OpenRow {
+/**
+ * Distributes rows over batches of a few shapes, so that little is padding and short inputs do not pay for the attention of long packs:
+ * they are grouped by the power of two (128 or more) that holds their input, and each group fills packs of that length, the longest input
+ * first, each into the first pack with room. Rows of equal experts follow each other, the commonest experts first, and rows of the base fill
+ * what is left: they may lie beside any. A pure function of lengths and experts.
+ */
+export function packForScoring(rows: readonly Row[], { perPack = 1 }: ScorePackingOptions = {}): PackingGroup[] {
+  const groups = groupBy(rows.keys(), (index) => packLength(at(rows, index).example.input.length));
+  return [...groups]
+    .sort(([left], [right]) => left - right)
+    .map(([inputLength, members]) => packGroup(rows, { inputLength, members, perPack }));
+}
+
+function packLength(inputTokens: number): number {
+  let length = SHORTEST_PACK;
+  while (length < inputTokens) {
+    length *= 2;
+  }
+  return length;
+}
+
+interface OpenPack {
   readonly members: number[];
+  readonly experts: Set<string>;
   inputTokens: number;
   targetTokens: number;
 }
 
 function packGroup(
-  examples: readonly EncodedExample[],
-  { inputLength, members }: { readonly inputLength: number; readonly members: readonly number[] },
+  rows: readonly Row[],
+  group: { readonly inputLength: number; readonly members: readonly number[]; readonly perPack: number },
 ): PackingGroup {
-  const inputOf = (index: number): number => at(examples, index).input.length;
-  const targetOf = (index: number): number => countTargets(at(examples, index));
+  const { inputLength, members, perPack } = group;
+  const inputOf = (index: number): number => at(rows, index).example.input.length;
+  const targetOf = (index: number): number => countTargets(at(rows, index));
   const sum = (count: (index: number) => number): number => members.reduce((total, index) => total + count(index), 0);
   const longest = members.reduce((most, index) => Math.max(most, targetOf(index)), 0);
   // So wide that input and target side fill up together.
   const balanced = sum(targetOf) * Math.min(1, inputLength / sum(inputOf));
   const targetLength = TARGET_STEP * Math.ceil(Math.max(longest, balanced) / TARGET_STEP);
-  const rows: OpenRow[] = [];
-  const order = [...members].sort((left, right) => inputOf(right) - inputOf(left) || left - right);
-  for (const index of order) {
+  const packs: OpenPack[] = [];
+  for (const index of packingOrder(rows, members)) {
     const inputTokens = inputOf(index);
     const targetTokens = targetOf(index);
-    let row = rows
-      .slice(-MOST_OPEN_ROWS)
-      .find(
-        (open) => open.inputTokens + inputTokens <= inputLength && open.targetTokens + targetTokens <= targetLength,
+    const experts = at(rows, index).experts.map(({ id }) => id);
+    let pack = packs.slice(-MOST_OPEN_PACKS).find((open) => {
+      const added = new Set(experts.filter((id) => !open.experts.has(id))).size;
+      return (
+        open.inputTokens + inputTokens <= inputLength &&
+        open.targetTokens + targetTokens <= targetLength &&
+        (added === 0 || open.experts.size + added <= perPack)
       );
-    if (row === undefined) {
-      row = { members: [], inputTokens: 0, targetTokens: 0 };
-      rows.push(row);
+    });
+    if (pack === undefined) {
+      pack = { members: [], experts: new Set(), inputTokens: 0, targetTokens: 0 };
+      packs.push(pack);
     }
-    row.members.push(index);
-    row.inputTokens += inputTokens;
-    row.targetTokens += targetTokens;
+    pack.members.push(index);
+    for (const id of experts) {
+      pack.experts.add(id);
+    }
+    pack.inputTokens += inputTokens;
+    pack.targetTokens += targetTokens;
   }
   const most = Math.max(1, Math.floor(Math.min(BATCH_INPUT_TOKENS / inputLength, BATCH_TARGET_TOKENS / targetLength)));
-  const count = Math.ceil(rows.length / most);
-  // Rounded up, so that calls with about as many examples share a program.
+  const count = Math.ceil(packs.length / most);
+  // Rounded up, so that calls with about as many rows share a program.
   const step = Math.max(1, Math.floor(most / 8));
-  const height = step * Math.ceil(rows.length / count / step);
+  const height = step * Math.ceil(packs.length / count / step);
+  const sequences = packs.map((pack) =>
+    pack.members.reduce((total, index) => total + at(rows, index).example.targets.length, 0),
+  );
   return {
     shape: {
       rows: height,
       inputLength,
       targetLength,
-      sequences: rows.reduce(
-        (largest, row) =>
-          Math.max(
-            largest,
-            row.members.reduce((total, index) => total + at(examples, index).targets.length, 0),
-          ),
-        1,
-      ),
+      // Rounded up likewise: the inputs of mixed experts depend on it.
+      sequences: 2 ** Math.ceil(Math.log2(sequences.reduce((largest, own) => Math.max(largest, own), 1))),
     },
     batches: Array.from({ length: count }, (_, batch) =>
-      rows.slice(batch * height, (batch + 1) * height).map((row) => row.members),
+      packs.slice(batch * height, (batch + 1) * height).map((pack) => pack.members),
     ).filter((batch) => batch.length > 0),
   };
 }
 
-function countTargets({ targets }: EncodedExample): number {
+/** Rows of one set of experts after those of another, the largest set first, the base last; within one, the longest input first. */
+function packingOrder(rows: readonly Row[], members: readonly number[]): number[] {
+  const bySet = groupBy(members, (index) => expertSet(at(rows, index)));
+  const longestFirst = (left: number, right: number): number =>
+    at(rows, right).example.input.length - at(rows, left).example.input.length || left - right;
+  return [...bySet]
+    .sort(([left, own], [right, other]) => Number(left === BASE) - Number(right === BASE) || other.length - own.length)
+    .flatMap(([, indices]) => [...indices].sort(longestFirst));
+}
+
+/** The ids of a row's experts, without their weights, as a key. */
+function expertSet({ experts }: Row): string {
+  return JSON.stringify([...new Set(experts.map(({ id }) => id))].sort());
+}
+
+function countTargets({ example: { targets } }: Row): number {
   return targets.reduce((sum, { length }) => sum + length, 0);
 }

@@ -21,13 +21,16 @@ export interface ScoreProgramOptions {
 export const LOG_PROBABILITIES = "logProbabilities";
 
 /**
- * Builds a forward pass: the model's batch inputs and `targetIds` to `logProbabilities`, `[rows, targetLength]` each. Slots have the names
+ * Builds a forward pass: the batch inputs of model and delta and `targetIds` to `logProbabilities`, `[rows, targetLength]` each. Slots have the names
  * that a training's have, so that the program runs on the state of a training.
  */
 export function buildScoreProgram({ model, delta, frozen, shape }: ScoreProgramOptions): Uint8Array {
   const graph = new Graph();
   const batch = Object.fromEntries(
-    model.batchInputs(shape).map((input) => [input.name, graph.input(input.name, input.dtype, input.shape)]),
+    [...model.batchInputs(shape), ...(delta?.batchInputs?.(shape) ?? [])].map((input) => [
+      input.name,
+      graph.input(input.name, input.dtype, input.shape),
+    ]),
   );
   const targetIds = graph.input("targetIds", "int32", [shape.rows, shape.targetLength]);
   const added = new Map(
