@@ -1,10 +1,6 @@
-import type { Tensor } from "../tensors/tensor.js";
 import type { DeltaConfig } from "./delta-config.js";
 import { ia3ConfigSchema } from "./ia3.js";
 import { loraConfigSchema } from "./lora.js";
-
-/** What PEFT puts before the names of a model's modules. */
-export const PEFT_PREFIX = "base_model.model.";
 
 /**
  * The content of PEFT's `adapter_config.json` for a delta on a T5, or undefined for a kind that PEFT does not know. PEFT fills what is left out
@@ -39,9 +35,4 @@ export function peftConfig({ kind, config }: DeltaConfig, base: string): Record<
       return { peft_type: "IA3", ...common, target_modules: targets, feedforward_modules: feedForwardTargets };
     }
   }
-}
-
-/** A delta's tensors under the names of PEFT's `adapter_model.safetensors`. */
-export function peftTensors(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  return new Map([...tensors].map(([name, tensor]) => [`${PEFT_PREFIX}${name}`, tensor]));
 }

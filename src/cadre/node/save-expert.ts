@@ -1,59 +1,61 @@
 import { copyFile, lstat, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import * as z from "zod";
 import { CadreError } from "../../core/errors.js";
-import { removeFolderAtomic, writeFileAtomic, writeFolderAtomic } from "../../core/node/atomic-write.js";
-import { readJson } from "../../core/node/json.js";
+import { removeFolderAtomic, writeFolderAtomic } from "../../core/node/atomic-write.js";
 import { systemCodeOf, wrapSystemError } from "../../core/node/system-error.js";
 import type { DeltaConfig } from "../../experts/delta-config.js";
-import { peftConfig, peftTensors } from "../../experts/peft.js";
+import { peftConfig } from "../../experts/peft.js";
+import { storedDelta } from "../../experts/stored-delta.js";
+import type { BaseReference, NewExpertFields } from "../../library/manifest.js";
+import { readManifest, writeExpertFiles, writeManifest } from "../../library/node/expert-folder.js";
+import { MODEL_FILE } from "../../library/stored-files.js";
 import { saveModelFolder } from "../../models/node/model-folder.js";
 import type { T5Config } from "../../models/t5/config.js";
-import { writeSafetensors } from "../../tensors/node/safetensors-file.js";
 import type { Tensor } from "../../tensors/tensor.js";
 
-/** What tells how a folder's expert came about, beside its tensors. */
-export const EXPERT_REPORT = "training.json";
-const FORMAT = "cadre-trained-expert";
 /** Files of a tokenizer; a base has one of the first two at least. */
 const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
-
-const reportSchema = z.looseObject({ format: z.literal(FORMAT), identity: z.string() });
 
 /** Options of `saveExpert`. */
 export interface SaveExpertOptions {
   /** Undefined for a whole model. */
   readonly delta: DeltaConfig | undefined;
   readonly tensors: ReadonlyMap<string, Tensor>;
-  readonly base: { readonly name: string; readonly folder: string; readonly config: T5Config };
-  /** Of recipe, base and data: an expert of another training is not replaced. */
-  readonly identity: string;
-  /** Further facts for `training.json`. */
-  readonly report: Readonly<Record<string, unknown>>;
+  readonly base: BaseReference & { readonly folder: string; readonly config: T5Config };
+  /** The rest of the manifest. Its identity is that of recipe, base and data: an expert of another training is not replaced. */
+  readonly manifest: Omit<NewExpertFields, "delta" | "identity"> & { readonly identity: string };
 }
 
 /**
- * Writes an expert's folder, whole or not at all: LoRA and (IA)³ in PEFT's layout (`adapter_config.json`, `adapter_model.safetensors`), a bottleneck
- * as `delta.json` and `delta.safetensors`, a full model as a model folder with its tokenizer; and `training.json`. The same training's earlier
- * expert is replaced.
+ * Writes an expert's folder, whole or not at all, which `cadre experts add` takes: `expert.json` beside LoRA and (IA)³ in PEFT's layout, a
+ * bottleneck as `delta.safetensors`, or a full model as a model folder with its tokenizer. The same training's earlier expert is replaced.
  * @throws CadreError `already-exists` for a folder with something else in it; `io`.
  */
-export async function saveExpert(folder: string, options: SaveExpertOptions): Promise<void> {
-  const { delta, tensors, base, identity, report } = options;
+export async function saveExpert(
+  folder: string,
+  { delta, tensors, base, manifest: fields }: SaveExpertOptions,
+): Promise<void> {
   await mkdir(dirname(folder), { recursive: true }).catch((error: unknown) => {
     throw wrapSystemError(error, `cannot make ${dirname(folder)}`);
   });
-  if (await holdsExpert(folder, identity)) {
+  if (await holdsExpert(folder, fields.identity)) {
     await removeFolderAtomic(folder);
   }
+  const manifest = { ...fields, delta: storedDelta(delta) };
+  const reference = { id: base.id, hash: base.hash };
   await writeFolderAtomic(folder, async (temporary) => {
     if (delta === undefined) {
       await saveModelFolder(temporary, { config: base.config, tensors });
-      await copyTokenizer(base.folder, temporary);
+      const names = ["config.json", MODEL_FILE, ...(await copyTokenizer(base.folder, temporary))];
+      await writeManifest(temporary, { manifest, base: reference, names });
     } else {
-      await saveDelta(temporary, { delta, tensors, base: base.name });
+      await writeExpertFiles(temporary, {
+        manifest,
+        base: reference,
+        tensors,
+        adapterConfig: peftConfig(delta, base.id),
+      });
     }
-    await writeJson(join(temporary, EXPERT_REPORT), { format: FORMAT, formatVersion: 1, identity, ...report });
   });
 }
 
@@ -62,18 +64,17 @@ export async function saveExpert(folder: string, options: SaveExpertOptions): Pr
  * @throws CadreError `already-exists` for a folder with something else in it; `io`.
  */
 export async function holdsExpert(folder: string, identity: string): Promise<boolean> {
-  const report = await readJson(join(folder, EXPERT_REPORT)).catch((error: unknown) => {
-    if (CadreError.isInstance(error) && error.code === "not-found") return undefined;
+  const manifest = await readManifest(folder).catch((error: unknown) => {
+    if (CadreError.isInstance(error) && error.code !== "io") return undefined;
     throw error;
   });
-  const parsed = reportSchema.safeParse(report);
-  if (parsed.success && parsed.data.identity === identity) {
+  if (manifest?.identity === identity) {
     return true;
   }
   if (await exists(folder)) {
     throw new CadreError(
       "already-exists",
-      `${folder}: expected no folder, or the expert of this very training, found ${parsed.success ? "the expert of another training" : "something else"}; ` +
+      `${folder}: expected no folder, or the expert of this very training, found ${manifest === undefined ? "something else" : "the expert of another training"}; ` +
         "give another output",
       { details: { path: folder } },
     );
@@ -81,32 +82,18 @@ export async function holdsExpert(folder: string, identity: string): Promise<boo
   return false;
 }
 
-async function saveDelta(
-  folder: string,
-  {
-    delta,
-    tensors,
-    base,
-  }: { readonly delta: DeltaConfig; readonly tensors: ReadonlyMap<string, Tensor>; readonly base: string },
-): Promise<void> {
-  const config = peftConfig(delta, base);
-  if (config === undefined) {
-    await writeSafetensors(join(folder, "delta.safetensors"), tensors);
-    await writeJson(join(folder, "delta.json"), { format: "cadre-delta", formatVersion: 1, ...delta, base });
-  } else {
-    await writeSafetensors(join(folder, "adapter_model.safetensors"), peftTensors(tensors), { format: "pt" });
-    await writeJson(join(folder, "adapter_config.json"), config);
-  }
-}
-
-async function copyTokenizer(from: string, to: string): Promise<void> {
+/** Returns the names of the files that there were. */
+async function copyTokenizer(from: string, to: string): Promise<string[]> {
+  const copied: string[] = [];
   for (const name of TOKENIZER_FILES) {
-    await copyFile(join(from, name), join(to, name)).catch((error: unknown) => {
-      if (systemCodeOf(error) !== "ENOENT") {
-        throw wrapSystemError(error, `cannot copy ${name} to ${to}`);
-      }
-    });
+    try {
+      await copyFile(join(from, name), join(to, name));
+      copied.push(name);
+    } catch (error) {
+      if (systemCodeOf(error) !== "ENOENT") throw wrapSystemError(error, `cannot copy ${name} to ${to}`);
+    }
   }
+  return copied;
 }
 
 function exists(path: string): Promise<boolean> {
@@ -114,8 +101,4 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function writeJson(path: string, value: unknown): Promise<void> {
-  return writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -2,6 +2,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { checkStoredExpert } from "../../experts/stored-delta.js";
+import { hashBase } from "../../library/base-hash.js";
+import { readExpertFolder } from "../../library/node/expert-folder.js";
+import { openModelFolder } from "../../models/node/model-folder.js";
 import type { Device } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
 import { openSafetensors } from "../../tensors/node/safetensors-file.js";
@@ -71,13 +75,13 @@ async function contentOf(path: string) {
 const delta = (kind: string, config: unknown) => ({ overrides: { ...short, delta: { kind, config } } });
 
 test.each([
-  ["lora", {}, ["adapter_config.json", "adapter_model.safetensors", "training.json"]],
-  ["ia3", { ...delta("ia3", {}) }, ["adapter_config.json", "adapter_model.safetensors", "training.json"]],
-  ["bottleneck", { ...delta("bottleneck", { reduction: 4 }) }, ["delta.json", "delta.safetensors", "training.json"]],
+  ["lora", {}, ["adapter_config.json", "adapter_model.safetensors", "expert.json"]],
+  ["ia3", { ...delta("ia3", {}) }, ["adapter_config.json", "adapter_model.safetensors", "expert.json"]],
+  ["bottleneck", { ...delta("bottleneck", { reduction: 4 }) }, ["delta.safetensors", "expert.json"]],
   [
     "full",
     { overrides: { ...short, delta: { kind: "full" }, optimizer: "adafactor-transformers" } },
-    ["config.json", "model.safetensors", "tokenizer_config.json", "training.json"],
+    ["config.json", "expert.json", "model.safetensors", "tokenizer_config.json"],
   ],
 ])(
   "%s learns the task, better than the base, and lies in its folder",
@@ -89,8 +93,18 @@ test.each([
       expect(expert.accuracy).toBeGreaterThan(Math.max(base.accuracy ?? 1, majority));
     }
     expect((await readdir(join(folder, "experts", name))).sort()).toEqual(files);
-    const report: unknown = JSON.parse(await readFile(join(folder, "experts", name, "training.json"), "utf8"));
-    expect(report).toMatchObject({ format: "cadre-trained-expert", result: { base, expert } });
+    const stored = await readExpertFolder(join(folder, "experts", name));
+    expect(stored.manifest).toMatchObject({
+      format: "cadre-expert",
+      task: "letters",
+      choices: expect.arrayContaining(["yes", "no"]),
+      metric: "accuracy",
+      seed: 1,
+      metrics: { baseLoss: base.loss, loss: expert.loss, accuracy: expert.accuracy, trainRows },
+    });
+    await using opened = await openModelFolder(join(folder, "base"));
+    expect(stored.manifest.base.hash).toBe(await hashBase(opened));
+    expect(checkStoredExpert(stored, { where: name, model: opened.model })?.kind ?? "full").toBe(name);
   },
   60_000,
 );

@@ -6,7 +6,8 @@ import { sha256 } from "../../core/hash.js";
 import { wrapSystemError } from "../../core/node/system-error.js";
 import { bestChoice, chance, judge, majorityClass } from "../../evaluation/rank-classification.js";
 import { type ChoiceScorer, createChoiceScorer, type ScoreOptions } from "../../evaluation/score-choices.js";
-import { deltaConfigOf } from "../../experts/expert-recipe.js";
+import { deltaConfigOf, type ExpertRecipe } from "../../experts/expert-recipe.js";
+import { hashBase } from "../../library/base-hash.js";
 import type { Device } from "../../runtime/device.js";
 import { availableMemory } from "../../runtime/node/available-memory.js";
 import type { Tensor } from "../../tensors/tensor.js";
@@ -16,7 +17,7 @@ import { openMetricsFile } from "../../training/node/metrics-file.js";
 import { createSchedule } from "../../training/schedules.js";
 import { train } from "../../training/train.js";
 import { type ExpertSetup, type ExpertSources, setUpExpert } from "./expert-setup.js";
-import { holdsExpert, saveExpert } from "./save-expert.js";
+import { holdsExpert, type SaveExpertOptions, saveExpert } from "./save-expert.js";
 import { MAX_CHOICE_TOKENS, type TrainingData } from "./training-data.js";
 
 /** Validations and checkpoints of a training whose recipe does not say when. */
@@ -160,15 +161,48 @@ export async function trainExpert(options: TrainExpertOptions): Promise<TrainExp
     expert: score,
     ...baselines(data),
   };
-  const { name, folder } = { name: options.baseName, folder: options.baseFolder };
   await saveExpert(outputFolder, {
     delta: deltaConfigOf(expert, model.hookPoints),
     tensors,
-    base: { name, folder, config: base.config },
-    identity,
-    report: { base: name, recipe: expert, dataHash: data.hash, result: { ...result, outputFolder: undefined } },
+    base: {
+      id: options.baseName,
+      hash: await hashBase({ model, weights }),
+      folder: options.baseFolder,
+      config: base.config,
+    },
+    manifest: manifestOf(result, { data, recipe: expert, identity }),
   });
   return result;
+}
+
+function manifestOf(
+  { task, steps, trainRows, validationRows, base, expert, majority, chance: guessing }: TrainExpertResult,
+  { data, recipe, identity }: { readonly data: TrainingData; readonly recipe: ExpertRecipe; readonly identity: string },
+): SaveExpertOptions["manifest"] {
+  const choices = sharedChoices(data);
+  const figures = {
+    ...{ steps, trainRows, validationRows, loss: expert.loss, accuracy: expert.accuracy },
+    ...{ baseLoss: base.loss, baseAccuracy: base.accuracy, majority, chance: guessing },
+  };
+  return {
+    name: task,
+    task,
+    ...(choices === undefined ? {} : { choices }),
+    metric: data.hasChoices ? "accuracy" : "loss",
+    origin: { kind: "trained", recipe: { ...recipe, dataHash: data.hash } },
+    identity,
+    seed: recipe.seed,
+    metrics: Object.fromEntries(
+      Object.entries(figures).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
+  };
+}
+
+/** The choices where all validation rows have the same ones. */
+function sharedChoices({ validation }: TrainingData): string[] | undefined {
+  const [first, ...others] = validation.map(({ example }) => JSON.stringify(example.choices));
+  const choices = validation[0]?.example.choices;
+  return choices !== undefined && others.every((text) => text === first) ? [...choices] : undefined;
 }
 
 function dataEvent(data: TrainingData): ExpertDataEvent {
