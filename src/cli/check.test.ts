@@ -68,7 +68,9 @@ test.each([
   [["--overlap", "books", "--against", "test.jsonl", "--strict"], 3, "books/cover.png: expected a file that ends in"],
   [["--overlap", "books/cover.png", "--against", "test.jsonl"], 3, "books/cover.png: expected a file that ends in"],
   [["--overlap", "absent", "--against", "test.jsonl"], 3, "cannot read absent"],
-  [["--overlap", "books"], 2, "required option '--against <evaluation...>' not specified"],
+  [["--overlap", "books"], 2, "expected either PATH of your tasks, or --overlap TRAIN… with --against EVALUATION…"],
+  [["--overlap", "books", "--against", "test.jsonl", "--html", "a.html", "--", "books"], 2, "expected either PATH"],
+  [[], 2, "expected either PATH"],
 ])("%j is refused", async (flags, expected, message) => {
   const { code, errors } = await check(...flags);
   expect(code).toBe(expected);

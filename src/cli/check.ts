@@ -2,6 +2,7 @@ import { CadreError, EXIT_CODES } from "../core/errors.js";
 import { createOverlapIndex, OVERLAP_WORDS, type Overlap, type TextPlace } from "../mixtures/overlap.js";
 import { readRows } from "../tasks/node/read-rows.js";
 import { findRowFiles, type RowFile } from "../tasks/node/read-rows-files.js";
+import type { CheckTasksOptions } from "./check-tasks.js";
 import { startProgress } from "./progress.js";
 
 /** Overlapping rows of each file that are printed. */
@@ -10,11 +11,9 @@ const EXAMPLES = 3;
 const EXAMPLE_LENGTH = 100;
 
 /** Options of `cadre check`, as commander gives them. */
-export interface CheckOptions {
-  readonly overlap: readonly string[];
-  readonly against: readonly string[];
-  readonly strict?: boolean;
-  readonly json?: boolean;
+export interface CheckOptions extends CheckTasksOptions {
+  readonly overlap?: readonly string[];
+  readonly against?: readonly string[];
 }
 
 interface FileOverlap {
@@ -39,10 +38,21 @@ export interface OverlapCheck {
 }
 
 /**
- * `cadre check --overlap TRAIN… --against EVALUATION…`: prints the overlap and sets exit code 3 where there is any.
- * @throws CadreError as {@link checkOverlap}
+ * `cadre check`: with paths see `checkTasks`; `--overlap TRAIN… --against EVALUATION…` prints the overlap and sets exit code 3 where there is any.
+ * @throws CadreError `invalid-config` for neither or both; as `checkTasks` and {@link checkOverlap}.
  */
-export async function check({ overlap, against, strict = false, json = false }: CheckOptions): Promise<void> {
+export async function checkCommand(paths: readonly string[], options: CheckOptions): Promise<void> {
+  const { overlap, against, strict = false, json = false } = options;
+  if (overlap === undefined && against === undefined && paths.length > 0) {
+    const { checkTasks } = await import("./check-tasks.js");
+    return await checkTasks(paths, options);
+  }
+  if (overlap === undefined || against === undefined || paths.length > 0) {
+    throw new CadreError(
+      "invalid-config",
+      "check: expected either PATH of your tasks, or --overlap TRAIN… with --against EVALUATION…",
+    );
+  }
   const result = await checkOverlap({ training: overlap, evaluation: against, strict, showProgress: true });
   if (json) console.log(JSON.stringify(result, null, 2));
   else printCheck(result);

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { CadreError, exitCodeOf } from "../core/errors.js";
+import { registerExperts } from "./experts-commands.js";
 
 const program = new Command("cadre")
   .description("Train, keep, choose, merge, evaluate and serve expert language models.")
@@ -22,27 +23,41 @@ program
 
 program
   .command("check")
-  .description("find evaluation rows that training data contain")
-  .requiredOption("--overlap <train...>", "files and folders that are trained on: .jsonl, .ndjson, .json, .txt")
-  .requiredOption("--against <evaluation...>", "files and folders that are evaluated on")
-  .option("--strict", "refuse a folder that holds files without rows, instead of naming and skipping them")
-  .option("--json", "print the report as JSON, with every overlapping row")
+  .description("look through your own tasks before training, or find evaluation rows that training data contain")
+  .argument("[path...]", "files and folders of tasks: .jsonl, .ndjson, .json, .csv, .tsv, .parquet")
+  .option("--base <folder or id>", "whose tokenizer counts lengths", "cadre-mini")
+  .option("--template <jinja...>", "'input ||| target' of each row, e.g. '{{ title }}: {{ body }} ||| {{ label }}'")
+  .option("--answer-choices <jinja>", "the template's choices, e.g. 'Yes ||| No'")
+  .option("--choices <answer...>", "the answers to choose from (default: seen from the rows)")
+  .option("--seed <number>", "seed of the splits that are made", "1")
+  .option("--html <file>", "write a page too")
+  .option("--overlap <train...>", "files and folders that are trained on: .jsonl, .ndjson, .json, .txt")
+  .option("--against <evaluation...>", "files and folders that are evaluated on")
+  .option("--strict", "exit code 3 where a task has a problem; with --overlap, refuse files without rows")
+  .option("--json", "print everything that was found as JSON")
   .addHelpText(
     "after",
     `
-An evaluation row overlaps when it shares 13 words in a row with a training text, or when all its words are those of a
-training text (so a row of fewer than 13 words counts only when it is equal). Words are compared in lower case, without
-punctuation, in Unicode NFKC. Definitions, templates' examples and answers are left out.
+Tasks: a file is a task, a folder with train, validation and test files is one too; docs/your-data.md tells which rows
+are recognised. Printed are rows, splits, choices, lengths in tokens, repeated, contradicting, leaking and bad rows, and
+what to do about them.
+Exit code: 0, or 3 when nothing can be read or, with --strict, when there is a problem.
 
+Overlap: an evaluation row overlaps when it shares 13 words in a row with a training text, or when all its words are
+those of a training text (so a row of fewer than 13 words counts only when it is equal). Words are compared in lower
+case, without punctuation, in Unicode NFKC. Definitions, templates' examples and answers are left out.
 Exit code: 0 when nothing overlaps, 3 when something does or a file cannot be read.
 
 Examples:
+  $ cadre check ./tasks
+  $ cadre check ./tasks --strict --html check.html
+  $ cadre check nli.csv --template '{{ premise }} Does it follow: {{ claim }} ||| {{ label }}'
   $ cadre check --overlap tasks/ books/*.txt --against tests/*.json
   $ cadre check --overlap train.jsonl --against test.jsonl --json > overlap.json`,
   )
-  .action(async (options) => {
-    const { check } = await import("./check.js");
-    await check(options);
+  .action(async (paths, options) => {
+    const { checkCommand } = await import("./check.js");
+    await checkCommand(paths, options);
   });
 
 program
@@ -64,6 +79,10 @@ program
   .argument("<recipe>", "a YAML file; recipes/cadre-mini.yaml is the one of the base that ships")
   .option("--run <folder>", "folder of the run: checkpoints, metrics, model (default: runs/NAME-OF-THE-RECIPE)")
   .option("--minutes <number>", "stop after so many minutes of training; the same command goes on later")
+  .option(
+    "--device <kind>",
+    "cpu, webgpu or cuda (default: cpu); a run keeps its kind, docs/devices.md says what each needs",
+  )
   .option("--threads <number>", "threads of one operator (default: all cores); a run keeps its number")
   .option("--strict", "refuse files that hold no text (binary, empty, not UTF-8, one line) instead of skipping them")
   .option("--dry-run", "read the data, estimate tokens, FLOPs and time, and stop there")
@@ -87,6 +106,10 @@ program
   .option("--run <folder>", "folder of the run: checkpoints, metrics (default: runs/NAME-OF-THE-RECIPE)")
   .option("--dry-run", "show the whole recipe, read the data, estimate FLOPs, memory and time, and stop there")
   .option("--offline", "fetch nothing: the base must be a folder or in the cache")
+  .option(
+    "--device <kind>",
+    "cpu, webgpu or cuda (default: cpu); a run keeps its kind, docs/devices.md says what each needs",
+  )
   .option("--threads <number>", "threads of one operator (default: all cores); a run keeps its number")
   .option("--json", "print the result, or with --dry-run the plan, as JSON")
   .addHelpText(
@@ -139,6 +162,8 @@ program
     const { studyCommand } = await import("./study.js");
     await studyCommand(name, options);
   });
+
+registerExperts(program);
 
 try {
   await program.parseAsync();

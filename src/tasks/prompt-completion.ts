@@ -4,7 +4,7 @@ import { parseConfig } from "../core/parse-config.js";
 import type { Instance } from "./task.js";
 
 /** What ends the completions of data sets that were written for GPT models. */
-const END_MARK = "<|endoftext|>";
+export const END_MARK = "<|endoftext|>";
 
 const rowSchema = z.looseObject({ prompt: z.string(), completion: z.string() });
 
