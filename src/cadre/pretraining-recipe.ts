@@ -40,6 +40,10 @@ const recipeSchema = z
       generated: weight,
       instructions: weight,
     }),
+    /** Weights of the loss over the answers' tokens and of the loss over the choices of examples that have some. */
+    losses: z.strictObject({ tokens: weight, choices: weight }).default({ tokens: 1, choices: 1 }),
+    /** Start the embeddings from word vectors of the text, counted over so many pieces to each side; absent: from random numbers. */
+    wordVectors: z.strictObject({ window: count }).optional(),
     /** `config.json` of the model; its vocabulary size is that of the tokenizer. */
     model: z.record(z.string(), z.json()),
     /** Tokens of a window of text. */

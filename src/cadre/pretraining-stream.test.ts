@@ -75,17 +75,23 @@ test("every part has its share of the input tokens that are learnt from", () => 
   }
 });
 
-test("every example has an input and one target that end with the end token", () => {
+test("every example has an input and targets that end with the end token; short choices are all there, long ones are not", () => {
   const stream = streamOf(WHOLE);
+  const counts = new Set<number>();
   for (let count = 0; count < 500; count++) {
     const { input, targets, correct } = stream.next();
-    expect(targets).toHaveLength(1);
-    expect(correct).toBe(0);
-    for (const ids of [input, at(targets, 0)]) {
+    counts.add(targets.length);
+    expect(targets[correct]).toBeDefined();
+    for (const ids of [input, ...targets]) {
       expect(ids.length).toBeGreaterThan(1);
       expect(ids.indexOf(tokenizer.endId)).toBe(ids.length - 1);
     }
+    if (targets.length > 1) {
+      expect(targets.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(40);
+    }
   }
+  expect([...counts].filter((choices) => choices > 1).length).toBeGreaterThan(1);
+  expect(counts).toContain(1);
 });
 
 test("the whole mixture goes on from any position, in a stream of its own too", () => {

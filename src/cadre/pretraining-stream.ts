@@ -1,6 +1,7 @@
 import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
 import { createRandom, hashText, type Random } from "../core/random.js";
+import { encodeExample, withoutWrongChoices } from "../mixtures/encode-example.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import {
   type ExampleStream,
@@ -16,7 +17,7 @@ import { type DerivedTask, wordsOf } from "../tasks/derived/derived-task.js";
 import { derivedTasks } from "../tasks/derived/index.js";
 import type { GeneratedTask } from "../tasks/generated/generated-task.js";
 import { generatedTasks } from "../tasks/generated/index.js";
-import type { Instance, Task } from "../tasks/task.js";
+import type { Example, Instance, Task } from "../tasks/task.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { splitPrefix } from "../training/objectives/prefix-lm.js";
 import { corruptSpans } from "../training/objectives/span-corruption.js";
@@ -28,6 +29,12 @@ export const NOISE = { rate: 0.15, meanSpan: 3 };
 
 /** Examples whose mean length tells how often a part is to be drawn for its share of the tokens; lengths of instructions differ a lot. */
 const MEASURED_EXAMPLES = 500;
+
+/** Most tokens of all choices of an example together: longer ones would leave no room for others; their example is learnt from its answer alone. */
+const MAX_CHOICE_TOKENS = 40;
+
+/** Passages from elsewhere that a derived task may use. */
+const OTHERS = 3;
 
 /** Passages that are tried for one derived example before the texts are said to hold none. */
 const DERIVED_ATTEMPTS = 10_000;
@@ -127,11 +134,12 @@ function randomOf(seed: number, purpose: string, index: number): Random {
   return createRandom(hashText(`${seed} ${purpose} ${Math.floor(index / 2 ** 32)}`), index % 2 ** 32);
 }
 
-function encodePair(
-  tokenizer: Tokenizer,
-  { input, target }: { readonly input: string; readonly target: string },
-): EncodedExample {
-  return { input: tokenizer.encode(input), targets: [tokenizer.encode(target)], correct: 0 };
+/** With its choices, unless they are too long or the answer is none of them. */
+function encodeTask(tokenizer: Tokenizer, { input, targets, choices }: Example): EncodedExample {
+  const answerable = choices?.some((choice) => targets.includes(choice)) === true;
+  const example = encodeExample({ input, targets, ...(answerable ? { choices } : {}) }, tokenizer);
+  const tokens = example.targets.reduce((sum, { length }) => sum + length, 0);
+  return tokens > MAX_CHOICE_TOKENS ? withoutWrongChoices(example) : example;
 }
 
 function generatedTaskStream(seed: number, tokenizer: Tokenizer): ExampleStream {
@@ -139,7 +147,7 @@ function generatedTaskStream(seed: number, tokenizer: Tokenizer): ExampleStream 
   return generatedStream((index) => {
     const random = randomOf(seed, "generated tasks", index);
     const task: GeneratedTask = at(tasks, random.nextInteger(tasks.length));
-    return encodePair(tokenizer, formatInstruction(task, task.generate(random), random));
+    return encodeTask(tokenizer, formatInstruction(task, task.generate(random), random));
   });
 }
 
@@ -154,7 +162,7 @@ function instructionStream(seed: number, tokenizer: Tokenizer, tasks: readonly T
     task.instances.map((instance) => ({ task, instance })),
   );
   return mappedStream(shuffledStream(pairs, hashText(`${seed} instructions`)), ({ task, instance }, index) =>
-    encodePair(tokenizer, formatInstruction(task, instance, randomOf(seed, "wordings", index))),
+    encodeTask(tokenizer, formatInstruction(task, instance, randomOf(seed, "wordings", index))),
   );
 }
 
@@ -179,16 +187,17 @@ function derivedStream(seed: number, tokenizer: Tokenizer, groups: readonly Text
     };
     return { kind: group.kind, first: text(from, first), next: text(from + first, next) };
   };
+  const kinds = [...new Set(groups.map(({ kind }) => kind))];
   return generatedStream((index) => {
     const random = randomOf(seed, "derived tasks", index);
     for (let attempt = 0; attempt < DERIVED_ATTEMPTS; attempt++) {
       const task: DerivedTask = at(derivedTasks, random.nextInteger(derivedTasks.length));
       const { first, next, kind } = passage(random);
-      const other = passage(random).first;
-      const usable = [first, next, other].every((text) => wordsOf(text).length >= PASSAGE_WORDS);
-      const instance = usable ? task.make({ first, next, other, kind }, random) : undefined;
+      const others = Array.from({ length: OTHERS }, () => passage(random).first);
+      const usable = [first, next, ...others].every((text) => wordsOf(text).length >= PASSAGE_WORDS);
+      const instance = usable ? task.make({ first, next, others, kind, kinds }, random) : undefined;
       if (instance !== undefined) {
-        return encodePair(tokenizer, formatInstruction({ definition: "", ...task }, instance, random));
+        return encodeTask(tokenizer, formatInstruction({ definition: "", ...task }, instance, random));
       }
     }
     throw new CadreError(

@@ -14,10 +14,10 @@ function inputs(given: Parameters<typeof formatInstruction>[0] = task, one = ins
   return Array.from({ length: 400 }, (_, seed) => formatInstruction(given, one, createRandom(seed)).input);
 }
 
-test("one random state gives one wording, and the target is the first accepted answer", () => {
+test("one random state gives one wording, with the accepted answers and the choices", () => {
   const format = () => formatInstruction(task, instance, createRandom(7));
   expect(format()).toEqual(format());
-  expect(format().target).toBe("sea");
+  expect(format()).toMatchObject({ targets: ["sea", "water"], choices: ["sea", "sky", "soil"] });
 });
 
 test("every template, place of the definition and way to list choices occurs", () => {

@@ -1,6 +1,6 @@
 import { at } from "../core/at.js";
 import type { Random } from "../core/random.js";
-import type { Instance, Task } from "../tasks/task.js";
+import type { Example, Instance, Task } from "../tasks/task.js";
 import { renderTemplate } from "../tasks/template.js";
 
 /** How the answers to choose from are written below an input. */
@@ -18,12 +18,6 @@ const MAX_DEFINITION_CHARACTERS = 300;
 /** Most answers that are listed. */
 const MAX_LISTED_CHOICES = 20;
 
-/** An input and its target as text. */
-export interface FormattedExample {
-  readonly input: string;
-  readonly target: string;
-}
-
 /**
  * Renders an instance in one of many wordings: a random template, the definition before or after it or not at all, the choices listed in
  * random order and one of several ways, or not at all. Choices that differ between instances are always listed: nothing else says what
@@ -33,7 +27,7 @@ export function formatInstruction(
   task: Pick<Task, "definition" | "templates" | "choices">,
   instance: Instance,
   random: Random,
-): FormattedExample {
+): Example {
   const template = at(task.templates, random.nextInteger(task.templates.length));
   const parts = [renderTemplate(template, instance.fields).trim()];
   const placement = random.nextFloat();
@@ -46,9 +40,10 @@ export function formatInstruction(
   }
   const listed = random.nextFloat() < 0.5;
   const list = at(OPTION_LISTS, random.nextInteger(OPTION_LISTS.length));
-  const choices = instance.choices ?? (listed ? task.choices : undefined);
-  if (choices !== undefined && choices.length <= MAX_LISTED_CHOICES) {
-    parts.push(list(random.shuffle([...choices])));
+  const shown = instance.choices ?? (listed ? task.choices : undefined);
+  if (shown !== undefined && shown.length <= MAX_LISTED_CHOICES) {
+    parts.push(list(random.shuffle([...shown])));
   }
-  return { input: parts.join("\n"), target: at(instance.targets, 0) };
+  const choices = instance.choices ?? task.choices;
+  return { input: parts.join("\n"), targets: instance.targets, ...(choices === undefined ? {} : { choices }) };
 }

@@ -24,6 +24,7 @@ import { train } from "../../training/train.js";
 import { batchShapeOf } from "../pretraining-recipe.js";
 import { pretrainingStream } from "../pretraining-stream.js";
 import { type PretrainingDataEvent, type PretrainingDataOptions, readPretrainingData } from "./pretraining-data.js";
+import { startingEmbeddings } from "./starting-embeddings.js";
 
 /** Examples whose hash stands for the whole stream in the checkpoints' fingerprint. */
 const FINGERPRINT_EXAMPLES = 500;
@@ -72,6 +73,7 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
     `${JSON.stringify({ format: "cadre-pretraining-data", formatVersion: 1, ...ready }, null, 2)}\n`,
   );
   const newStream = () => pretrainingStream(recipe, tokenizer, sources);
+  const embeddings = await startingEmbeddings(recipe, { model, sources, runFolder });
   const store = checkpointFolder(join(runFolder, "checkpoints"));
   using metrics = openMetricsFile(join(runFolder, "metrics.jsonl"));
   await using scorer = createChoiceScorer({ device, model });
@@ -85,12 +87,14 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
     const { step, tensors } = await train({
       device,
       model,
+      ...(embeddings === undefined ? {} : { deltaTensors: embeddings }),
       stream: newStream(),
       batch: batchShapeOf(recipe),
       steps: recipe.steps,
       optimizer: adafactor(adafactorPresets.t5x),
       schedule: createSchedule({ kind: "warmup-stable-decay", ...recipe }),
       clipNorm: recipe.clipNorm,
+      losses: recipe.losses,
       dropout: { rate: recipe.dropout },
       seed: recipe.seed,
       checkpoints: {

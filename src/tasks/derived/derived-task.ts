@@ -7,10 +7,12 @@ export interface Passages {
   readonly first: string;
   /** What follows `first` in its text. */
   readonly next: string;
-  /** A passage from elsewhere. */
-  readonly other: string;
+  /** Passages from elsewhere, at least one. */
+  readonly others: readonly string[];
   /** What kind of text `first` comes from, e.g. `story`. */
   readonly kind: string;
+  /** All kinds there are. */
+  readonly kinds: readonly string[];
 }
 
 /** A task whose instances any plain text gives, without anybody having labelled it. */

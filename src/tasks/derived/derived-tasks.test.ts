@@ -24,8 +24,11 @@ function passagesOf(seed: number, shortest = 12): Passages {
   return {
     first: `${passage(3 * seed, length())} onlyfirst${seed % 7}`,
     next: `${passage(3 * seed + 1, length())} onlynext`,
-    other: `${passage(3 * seed + 2, length())} alpha beta gamma delta`,
+    others: ["alpha beta gamma delta", "hotel india juliet kilo", "quebec romeo sierra tango"].map(
+      (own, index) => `${passage(3 * seed + 2 + index, length())} ${own}`,
+    ),
     kind: "story",
+    kinds: ["book", "story"],
   };
 }
 
@@ -106,19 +109,9 @@ test("continuation: yes exactly where the second passage is the next one", () =>
   const made = madeBy("continuation");
   for (const { passages, instance } of made) {
     expect(instance.fields.first).toBe(passages.first);
-    expect(instance.fields.second).toBe(verdictOf(instance) ? passages.next : passages.other);
+    expect(instance.fields.second).toBe(verdictOf(instance) ? passages.next : passages.others[0]);
   }
   expectBalance(made.map(({ instance }) => verdictOf(instance)));
-});
-
-test("order: the letter of the passage that comes first", () => {
-  const made = madeBy("order");
-  for (const { passages, instance } of made) {
-    const { first, second } = instance.fields;
-    expect([first, second].sort()).toEqual([passages.first, passages.next].sort());
-    expect(instance.targets).toEqual([first === passages.first ? "A" : "B"]);
-  }
-  expectBalance(made.map(({ instance }) => instance.targets[0] === "A"));
 });
 
 test("scrambled: no exactly where the words stand otherwise, even with few words of which most are equal", () => {
@@ -154,11 +147,45 @@ test("missing-word: the answer fills the blank, its rivals stand nowhere in the 
     expect(choices).toHaveLength(4);
     places.add(choices.indexOf(answer));
     for (const rival of choices.filter((choice) => choice !== answer)) {
-      expect(wordsOf(passages.other)).toContain(rival);
+      expect(wordsOf(at(passages.others, 0))).toContain(rival);
       expect(wordsOf(text)).not.toContain(rival);
     }
   }
   expect(places.size).toBe(4);
+});
+
+test("nearby-word: the answer stands in the next passage, each rival in another, none in the text", () => {
+  const made = madeBy("nearby-word");
+  expect(made.length).toBeGreaterThan(300);
+  const places = new Set<number>();
+  for (const { passages, instance } of made) {
+    const { choices = [], targets } = instance;
+    const answer = at(targets, 0);
+    expect(choices).toHaveLength(4);
+    expect(wordsOf(passages.next)).toContain(answer);
+    for (const choice of choices) {
+      expect(wordsOf(passages.first)).not.toContain(choice);
+    }
+    const rivals = choices.filter((choice) => choice !== answer);
+    expect(rivals.every((rival) => passages.others.some((other) => wordsOf(other).includes(rival)))).toBe(true);
+    places.add(choices.indexOf(answer));
+  }
+  expect(places.size).toBe(4);
+});
+
+test("next-words: six different words of the next passage, in no order", () => {
+  const made = madeBy("next-words");
+  expect(made.length).toBeGreaterThan(300);
+  let inOrder = 0;
+  for (const { passages, instance } of made) {
+    const words = wordsOf(at(instance.targets, 0));
+    const next = wordsOf(passages.next);
+    expect(new Set(words).size).toBe(6);
+    const places = words.map((word) => next.indexOf(word));
+    expect(places).not.toContain(-1);
+    inOrder += places.every((place, index) => index === 0 || place > at(places, index - 1)) ? 1 : 0;
+  }
+  expect(inOrder).toBeLessThan(made.length / 20);
 });
 
 test("odd-word: exactly the answer is foreign", () => {
@@ -188,7 +215,7 @@ test("mentions: yes where the word stands by itself; no where it is in no way th
 
 test("kind-of-text: the kind, whatever the text", () => {
   for (const { passages, instance } of madeBy("kind-of-text", { count: 20 })) {
-    expect(instance).toEqual({ fields: { text: passages.first }, targets: ["story"] });
+    expect(instance).toEqual({ fields: { text: passages.first }, targets: ["story"], choices: ["book", "story"] });
   }
 });
 
@@ -198,7 +225,7 @@ test("which-continues: the letter of the passage that follows, both cut to one l
     const { start, a = "", b = "" } = instance.fields;
     const beginning = (text: string): string => wordsOf(text).slice(0, 15).join(" ");
     expect(start).toBe(passages.first);
-    expect([a, b].sort()).toEqual([beginning(passages.next), beginning(passages.other)].sort());
+    expect([a, b].sort()).toEqual([beginning(passages.next), beginning(at(passages.others, 0))].sort());
     expect(instance.targets).toEqual([a === beginning(passages.next) ? "A" : "B"]);
   }
   expectBalance(made.map(({ instance }) => instance.targets[0] === "A"));
@@ -208,10 +235,11 @@ test("passages without usable words give no instance of the tasks that need them
   const passages: Passages = {
     first: "1 2 3 4 5 6 7 8 9",
     next: "a b c d e f g h",
-    other: "1 2 3 4 5 6 7 8",
+    others: ["1 2 3 4 5 6 7 8"],
     kind: "k",
+    kinds: ["k"],
   };
-  for (const name of ["missing-word", "odd-word", "mentions"]) {
+  for (const name of ["missing-word", "odd-word", "mentions", "nearby-word", "next-words"]) {
     expect(taskOf(name).make(passages, createRandom(1))).toBeUndefined();
   }
 });

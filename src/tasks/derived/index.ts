@@ -5,6 +5,9 @@ import { type DerivedTask, wordsOf, yesAndNo } from "./derived-task.js";
 /** A word that stands for itself: letters only, and long enough to carry a meaning. */
 const PLAIN_WORD = /^\p{L}{4,}$/u;
 
+/** Words that `derived/next-words` asks for. */
+const NEXT_WORDS = 6;
+
 /**
  * The tasks that pre-training derives from its own text. Each can be solved only by reading the whole input, which plain denoising of
  * neighbouring words does not teach.
@@ -17,25 +20,9 @@ export const derivedTasks: readonly DerivedTask[] = [
       "First: {{ first }}\nSecond: {{ second }}\nIs the second part the continuation of the first?",
       "Do these belong together, one after the other?\n1. {{ first }}\n2. {{ second }}",
     ],
-    make({ first, next, other }, random) {
+    make({ first, next, others }, random) {
       const follows = random.nextFloat() < 0.5;
-      return judged({ first, second: follows ? next : other }, follows, random);
-    },
-  },
-  {
-    name: "derived/order",
-    templates: [
-      "A: {{ first }}\nB: {{ second }}\nWhich of the two comes earlier in the story?",
-      "Two neighbouring passages, perhaps in the wrong order.\nA) {{ first }}\nB) {{ second }}\nThe earlier one:",
-      "Which comes before the other, A or B?\nA. {{ first }}\nB. {{ second }}",
-    ],
-    make({ first, next }, random) {
-      const swapped = random.nextFloat() < 0.5;
-      return {
-        fields: swapped ? { first: next, second: first } : { first, second: next },
-        targets: [swapped ? "B" : "A"],
-        choices: ["A", "B"],
-      };
+      return judged({ first, second: follows ? next : at(others, 0) }, follows, random);
     },
   },
   {
@@ -63,10 +50,10 @@ export const derivedTasks: readonly DerivedTask[] = [
       "Fill in the blank: {{ text }}",
       "What belongs where the line is?\n{{ text }}",
     ],
-    make({ first, other }, random) {
+    make({ first, others }, random) {
       const words = wordsOf(first).slice(0, 40);
       const places = words.flatMap((word, index) => (PLAIN_WORD.test(word) ? [index] : []));
-      const rivals = new Set(wordsOf(other).filter((word) => PLAIN_WORD.test(word) && !words.includes(word)));
+      const rivals = new Set(wordsOf(at(others, 0)).filter((word) => PLAIN_WORD.test(word) && !words.includes(word)));
       if (places.length === 0 || rivals.size < 3) {
         return undefined;
       }
@@ -78,16 +65,52 @@ export const derivedTasks: readonly DerivedTask[] = [
     },
   },
   {
+    // Words of one subject stand near each other: what a text is about shows in the words around it.
+    name: "derived/nearby-word",
+    templates: [
+      "{{ text }}\nWhich word is likely to come up next?",
+      "Which of these words goes with the text?\n{{ text }}",
+      "What else is this about? {{ text }}",
+    ],
+    make({ first, next, others }, random) {
+      const words = new Set(wordsOf(first));
+      const draw = (passage: string): string | undefined => {
+        const fresh = wordsOf(passage).filter((word) => PLAIN_WORD.test(word) && !words.has(word));
+        return fresh.length === 0 ? undefined : at(fresh, random.nextInteger(fresh.length));
+      };
+      const drawn = [next, ...others].map(draw).filter((word) => word !== undefined);
+      const choices = [...new Set(drawn)];
+      return choices.length <= others.length
+        ? undefined
+        : { fields: { text: first }, targets: [at(choices, 0)], choices: random.shuffle([...choices]) };
+    },
+  },
+  {
+    // Without their order the words can only be guessed from what the text is about.
+    name: "derived/next-words",
+    templates: [
+      "{{ text }}\nWhich words will follow, in any order?",
+      "Name words of the passage that comes next.\n{{ text }}",
+      "Words to expect after this text: {{ text }}",
+    ],
+    make({ first, next }, random) {
+      const words = [...new Set(wordsOf(next).filter((word) => PLAIN_WORD.test(word)))];
+      return words.length < NEXT_WORDS
+        ? undefined
+        : { fields: { text: first }, targets: [random.shuffle(words).slice(0, NEXT_WORDS).join(" ")] };
+    },
+  },
+  {
     name: "derived/odd-word",
     templates: [
       "One word of this text was replaced by a foreign one. Which is it?\n{{ text }}",
       "{{ text }}\nWhich word does not fit here?",
       "Find the word that does not belong: {{ text }}",
     ],
-    make({ first, other }, random) {
+    make({ first, others }, random) {
       const words = wordsOf(first).slice(0, 30);
       const places = words.flatMap((word, index) => (PLAIN_WORD.test(word) ? [index] : []));
-      const rivals = wordsOf(other).filter((word) => PLAIN_WORD.test(word) && !words.includes(word));
+      const rivals = wordsOf(at(others, 0)).filter((word) => PLAIN_WORD.test(word) && !words.includes(word));
       if (places.length === 0 || rivals.length === 0) {
         return undefined;
       }
@@ -103,11 +126,13 @@ export const derivedTasks: readonly DerivedTask[] = [
       'Look for "{{ word }}" in this: {{ text }}\nIs it there?',
       "Word: {{ word }}\nPassage: {{ text }}\nDoes the passage contain the word?",
     ],
-    make({ first, other }, random) {
+    make({ first, others }, random) {
       const inside = wordsOf(first).filter((word) => PLAIN_WORD.test(word));
       // Neither capitals nor a comma behind it nor a longer word around it may make a word that is there count as absent.
       const present = first.toLowerCase();
-      const outside = wordsOf(other).filter((word) => PLAIN_WORD.test(word) && !present.includes(word.toLowerCase()));
+      const outside = wordsOf(at(others, 0)).filter(
+        (word) => PLAIN_WORD.test(word) && !present.includes(word.toLowerCase()),
+      );
       const occurs = random.nextFloat() < 0.5;
       const words = occurs ? inside : outside;
       return words.length === 0
@@ -122,7 +147,7 @@ export const derivedTasks: readonly DerivedTask[] = [
       "Where could this passage come from? {{ text }}",
       "Name the kind of writing.\n{{ text }}",
     ],
-    make: ({ first, kind }) => ({ fields: { text: first }, targets: [kind] }),
+    make: ({ first, kind, kinds }) => ({ fields: { text: first }, targets: [kind], choices: kinds }),
   },
   {
     name: "derived/which-continues",
@@ -131,9 +156,10 @@ export const derivedTasks: readonly DerivedTask[] = [
       "Text: {{ start }}\nA) {{ a }}\nB) {{ b }}\nWhich one is the real continuation?",
       "A. {{ a }}\nB. {{ b }}\nOne of these follows directly after: {{ start }}\nWhich one?",
     ],
-    make({ first, next, other }, random) {
+    make({ first, next, others }, random) {
       const short = (text: string): string => wordsOf(text).slice(0, 15).join(" ");
       const firstIsRight = random.nextFloat() < 0.5;
+      const other = at(others, 0);
       const [a, b] = firstIsRight ? [next, other] : [other, next];
       return {
         fields: { start: first, a: short(a), b: short(b) },
