@@ -85,7 +85,9 @@ export async function createStepRunner(options: StepRunnerOptions): Promise<Step
   };
   await compile(1);
   const timed: number[] = [];
-  let chosen = stepsPerRun === "auto" ? undefined : fittingSteps(stepsPerRun, interval);
+  // What a loop carries crosses between a GPU and the processor at every step (docs/devices.md).
+  const automatic = device.kind === "cpu" ? undefined : 1;
+  let chosen = stepsPerRun === "auto" ? automatic : fittingSteps(stepsPerRun, interval);
 
   return {
     stateNames: Object.keys(single.updates),
