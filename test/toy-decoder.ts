@@ -49,6 +49,7 @@ export function createToyDecoder(config: ToyDecoderConfig): Model {
         name.startsWith("layers.") && outputs !== undefined && inputs !== undefined ? [{ name, outputs, inputs }] : [],
       ),
       subLayers: subLayersOf(config),
+      embeddings: [],
       norms: parameters.filter(({ shape }) => shape.length === 1),
     },
     batchInputs,

@@ -1,5 +1,5 @@
 import { at } from "../core/at.js";
-import type { Value } from "../graph/graph.js";
+import type { Graph, Value } from "../graph/graph.js";
 import { add, cast, compare } from "../graph/ops/elementwise.js";
 import { gatherNode, gatherRows } from "../graph/ops/gather.js";
 import { matmul } from "../graph/ops/matmul.js";
@@ -10,6 +10,8 @@ import { fixedElementCount, sizeAt } from "../graph/shape.js";
 export interface Grouping {
   /** Experts that the positions of a group may use. */
   readonly perGroup: number;
+  /** Their numbers in the stacks, `[groups, perGroup]` int32. */
+  readonly experts: (graph: Graph) => Value;
   /** `[rows, length, width]` → `[groups, positions, width]`. */
   readonly group: (value: Value) => Value;
   /** The other way; `like` is any value of the rows and length that were grouped. */
@@ -38,6 +40,7 @@ export function groupByRow(rowExperts: Value, segmentWeights: Value): Grouping {
   const weights = new Map<Value, Value>();
   return {
     perGroup: perRow,
+    experts: () => rowExperts,
     group: (value) => value,
     ungroup: (value) => value,
     select: (stack) => {
@@ -59,6 +62,12 @@ export function groupByRow(rowExperts: Value, segmentWeights: Value): Grouping {
 export function groupByBlock(experts: number): Grouping {
   return {
     perGroup: 1,
+    experts: (graph) =>
+      graph.constant({
+        dtype: "int32",
+        shape: [experts, 1],
+        data: Int32Array.from({ length: experts }, (_, index) => index),
+      }),
     group: (value) => {
       const width = sizeAt(value.shape, -1, "experts");
       return reshape(value, [experts, fixedElementCount(value.shape, "experts") / (experts * width), width]);

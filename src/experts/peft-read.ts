@@ -6,10 +6,8 @@ import { isFloatDType } from "../tensors/dtype.js";
 import { hasDType, type Tensor, tensor } from "../tensors/tensor.js";
 import type { DeltaConfig } from "./delta-config.js";
 import { ia3Vectors } from "./ia3.js";
-import { lastName, loraTensorName } from "./lora.js";
+import { type LoraModule, lastName, loraModules } from "./lora.js";
 import { type PeftLoraOptions, parsePeftOptions } from "./peft-options.js";
-
-type Linear = HookPoints["linears"][number];
 
 /** An adapter of PEFT's as a delta. */
 export interface PeftAdapter {
@@ -38,29 +36,31 @@ export interface PeftFiles {
  */
 export function readPeft({ config, tensors, where }: PeftFiles, points: HookPoints): PeftAdapter {
   const options = parsePeftOptions(config, where);
-  const linears = new Map(points.linears.map((linear) => [linear.name, linear]));
-  const parts = new Map<Linear, Map<string, Tensor<"float32">>>();
+  const modules = loraModules(points);
+  const byName = new Map(modules.map((module) => [moduleName(module), module]));
+  const parts = new Map<string, Map<string, Tensor<"float32">>>();
   for (const [stored, value] of tensors) {
     const { module, part } = partOf(stored, { type: options.peft_type, where });
-    const linear = linears.get(`${module}.weight`);
-    if (linear === undefined) {
+    const known = byName.get(module);
+    if (known === undefined || known.lookedUp !== part.startsWith("lora_embedding")) {
+      const kind = part.startsWith("lora_embedding") ? "embedding" : "projection";
       throw new CadreError(
         "mismatch",
-        `${where}: found ${quote(stored)}, but the base has no projection ${quote(module)}`,
+        `${where}: found ${quote(stored)}, but the base has no ${kind} ${quote(module)}`,
       );
     }
-    const found = parts.get(linear) ?? new Map<string, Tensor<"float32">>();
-    parts.set(linear, found.set(part, asFloat32(value, `${where}: ${quote(stored)}`)));
+    const found = parts.get(known.name) ?? new Map<string, Tensor<"float32">>();
+    parts.set(known.name, found.set(part, asFloat32(value, `${where}: ${quote(stored)}`)));
   }
   if (parts.size === 0) throw new CadreError("invalid-file", `${where}: expected tensors of an adapter, found none`);
-  const targets = [...new Set(points.linears.filter((linear) => parts.has(linear)).map(({ name }) => lastName(name)))];
+  const targets = [...new Set(modules.filter(({ name }) => parts.has(name)).map(({ target }) => target))];
   return options.peft_type === "LORA"
     ? readLora(parts, { options, targets: ordered(targets, options.target_modules), points, where })
     : readIa3(parts, { targets: ordered(targets, options.target_modules), points, where });
 }
 
 function readLora(
-  parts: ReadonlyMap<Linear, ReadonlyMap<string, Tensor<"float32">>>,
+  parts: ReadonlyMap<string, ReadonlyMap<string, Tensor<"float32">>>,
   {
     options,
     targets,
@@ -74,12 +74,19 @@ function readLora(
   },
 ): PeftAdapter {
   const ranks = new Set([options.r, ...Object.values(options.rank_pattern ?? {})]);
-  const products = new Map<Linear, { a: Tensor<"float32">; b: Tensor<"float32">; rank: number; alpha: number }>();
-  for (const [linear, found] of parts) {
-    const module = linear.name.replace(/\.weight$/, "");
-    const [a, b] = [found.get("lora_A"), found.get("lora_B")];
+  const modules = loraModules(points).filter(({ target }) => targets.includes(target));
+  const products = new Map<string, { a: Tensor<"float32">; b: Tensor<"float32">; rank: number; alpha: number }>();
+  for (const adapted of modules) {
+    const found = parts.get(adapted.name);
+    if (found === undefined) continue;
+    const module = moduleName(adapted);
+    const part = adapted.lookedUp ? "lora_embedding" : "lora";
+    const [a, b] = [found.get(`${part}_A`), found.get(`${part}_B`)];
     if (a === undefined || b === undefined) {
-      throw new CadreError("invalid-file", `${where}: expected both lora_A and lora_B of ${quote(module)}, found one`);
+      throw new CadreError(
+        "invalid-file",
+        `${where}: expected both ${part}_A and ${part}_B of ${quote(module)}, found one`,
+      );
     }
     const rank = a.shape[0] ?? 0;
     if (!ranks.has(rank)) {
@@ -88,9 +95,9 @@ function readLora(
         `${where}: expected a rank of ${[...ranks].join(" or ")} as adapter_config.json says, found ${rank} at ${quote(module)}`,
       );
     }
-    expectShape(a, [rank, linear.inputs], `${where}: lora_A of ${quote(module)}`);
-    expectShape(b, [linear.outputs, rank], `${where}: lora_B of ${quote(module)}`);
-    products.set(linear, { a, b, rank, alpha: alphaOf(module, options, where) });
+    expectShape(a, [rank, adapted.inputs], `${where}: ${part}_A of ${quote(module)}`);
+    expectShape(b, [adapted.outputs, rank], `${where}: ${part}_B of ${quote(module)}`);
+    products.set(adapted.name, { a, b, rank, alpha: alphaOf(module, options, where) });
   }
   const scaleOf = ({ rank, alpha }: { rank: number; alpha: number }): number =>
     alpha / (options.use_rslora ? Math.sqrt(rank) : rank);
@@ -101,13 +108,13 @@ function readLora(
   const scale = scaleOf(first);
   const result = new Map<string, Tensor>();
   const neutral: string[] = [];
-  for (const linear of points.linears.filter(({ name }) => targets.includes(lastName(name)))) {
-    const product = products.get(linear);
-    if (product === undefined) neutral.push(linear.name);
+  for (const adapted of modules) {
+    const product = products.get(adapted.name);
+    if (product === undefined) neutral.push(adapted.name);
     const { a, b } = product ?? {};
     const factor = product === undefined || uniform ? 1 : scaleOf(product) / scale;
-    result.set(loraTensorName(linear.name, "lora_A"), resized(a, [largest, linear.inputs]));
-    result.set(loraTensorName(linear.name, "lora_B"), resized(b, [linear.outputs, largest], factor));
+    result.set(adapted.a, resized(a, [largest, adapted.inputs]));
+    result.set(adapted.b, resized(b, [adapted.outputs, largest], factor));
   }
   return {
     delta: {
@@ -122,11 +129,13 @@ function readLora(
 }
 
 function readIa3(
-  parts: ReadonlyMap<Linear, ReadonlyMap<string, Tensor<"float32">>>,
+  parts: ReadonlyMap<string, ReadonlyMap<string, Tensor<"float32">>>,
   { targets, points, where }: { readonly targets: string[]; readonly points: HookPoints; readonly where: string },
 ): PeftAdapter {
   const sides = new Map<string, "input" | "output">();
-  for (const [linear, found] of parts) {
+  for (const linear of points.linears) {
+    const found = parts.get(linear.name);
+    if (found === undefined) continue;
     const shape = found.get("ia3_l")?.shape ?? [];
     const fits = (wanted: readonly number[]): boolean => wanted.join() === shape.join();
     if (!fits([1, linear.inputs]) && !fits([linear.outputs, 1])) {
@@ -146,12 +155,10 @@ function readIa3(
     sides.set(name, side);
   }
   const delta = { targets, feedForwardTargets: targets.filter((name) => sides.get(name) === "input") };
-  const linears = new Map(points.linears.map((linear) => [linear.name, linear]));
   const result = new Map<string, Tensor>();
   const neutral: string[] = [];
   for (const { name, weight, scales, size } of ia3Vectors(delta, points)) {
-    const linear = linears.get(weight);
-    const found = linear === undefined ? undefined : parts.get(linear)?.get("ia3_l");
+    const found = parts.get(weight)?.get("ia3_l");
     if (found === undefined) neutral.push(weight);
     const shape = scales === "input" ? [1, size] : [size, 1];
     result.set(name, found ?? tensor("float32", shape, new Float32Array(size).fill(1)));
@@ -177,13 +184,18 @@ function alphaOf(
   return alpha;
 }
 
-/** `base_model.model.<module>.lora_A.weight` or `base_model.model.<module>.ia3_l` in its parts. */
+/** What PEFT calls it. */
+function moduleName({ name }: LoraModule): string {
+  return name.replace(/\.weight$/, "");
+}
+
+/** `base_model.model.<module>.lora_A.weight`, `….lora_embedding_A` or `base_model.model.<module>.ia3_l` in its parts. */
 function partOf(
   stored: string,
   { type, where }: { readonly type: "LORA" | "IA3"; readonly where: string },
 ): { readonly module: string; readonly part: string } {
   const name = stored.startsWith(PEFT_PREFIX) ? stored.slice(PEFT_PREFIX.length) : "";
-  const pattern = type === "LORA" ? /^(.+)\.(lora_[AB])\.weight$/ : /^(.+)\.(ia3_l)$/;
+  const pattern = type === "LORA" ? /^(.+)\.(lora_[AB](?=\.weight$)|lora_embedding_[AB]$)/ : /^(.+)\.(ia3_l)$/;
   const [, module, part] = pattern.exec(name) ?? [];
   if (module === undefined || part === undefined) {
     const expected = type === "LORA" ? "lora_A.weight and lora_B.weight" : "ia3_l";

@@ -1,13 +1,14 @@
 import type { Value } from "../graph/graph.js";
 import { geluTanh } from "../graph/ops/activations.js";
 import { add, mul, sub } from "../graph/ops/elementwise.js";
+import { gatherRows } from "../graph/ops/gather.js";
 import { matmul } from "../graph/ops/matmul.js";
 import { reshape, transpose } from "../graph/ops/shape-ops.js";
 import { sizeAt } from "../graph/shape.js";
 import type { Hooks } from "../models/hooks.js";
 import type { Grouping } from "./grouping.js";
 import type { Ia3Vector } from "./ia3.js";
-import { loraTensorName, stackedLoraLinear } from "./lora.js";
+import { embeddingTensorName, loraTensorName, stackedLoraLinear } from "./lora.js";
 
 /** What the hooks of a kind are made from. */
 export interface StackedHooksOptions {
@@ -22,6 +23,23 @@ export interface StackedHooksOptions {
  */
 export function stackedLora({ stack, grouping }: StackedHooksOptions, scale: number): Hooks {
   return {
+    embedding: ({ name, ids, output, segments }) => {
+      const [a, b] = [stack(embeddingTensorName(name, "A")), stack(embeddingTensorName(name, "B"))];
+      if (a === undefined || b === undefined) {
+        return output;
+      }
+      const [experts = 0, rank = 0, pieces = 0] = [0, 1, 2].map((axis) => sizeAt(a.shape, axis, "experts"));
+      const { graph } = ids;
+      const { perGroup } = grouping;
+      const grouped = grouping.group(reshape(ids, [...ids.shape, 1]));
+      const [groups, positions] = [sizeAt(grouped.shape, 0, "experts"), sizeAt(grouped.shape, 1, "experts")];
+      const first = mul(reshape(grouping.experts(graph), [groups, 1, perGroup]), graph.scalar("int32", pieces));
+      // [experts, rank, pieces] → [experts · pieces, rank], looked up at [groups, positions, perGroup]
+      const table = reshape(transpose(a, [0, 2, 1]), [experts * pieces, rank]);
+      const found = reshape(gatherRows(table, add(grouped, first)), [groups, positions, perGroup * rank]);
+      const narrow = scale === 1 ? found : mul(found, graph.scalar("float32", scale));
+      return add(output, grouping.ungroup(throughUp(weighed(narrow, segments, grouping), b, grouping), output));
+    },
     linear: ({ name, input, weight, output, segments }) => {
       const [a, b] = [stack(loraTensorName(name, "lora_A")), stack(loraTensorName(name, "lora_B"))];
       if (a === undefined || b === undefined) {
@@ -92,6 +110,8 @@ export function composeHooks(all: readonly Hooks[]): Hooks {
   return {
     linear: (projection) =>
       all.reduce((output, { linear }) => linear?.({ ...projection, output }) ?? output, projection.output),
+    embedding: (embedding) =>
+      all.reduce((output, { embedding: next }) => next?.({ ...embedding, output }) ?? output, embedding.output),
     norm: (normalization) =>
       all.reduce((output, { norm }) => norm?.({ ...normalization, output }) ?? output, normalization.output),
     afterSubLayer: (subLayer, before, segments) =>

@@ -64,7 +64,7 @@ export function mergeLora(experts: readonly WeightedLora[], method: "cat" | "lin
 }
 
 function isA(name: string): boolean {
-  return name.endsWith(".lora_A.weight");
+  return name.endsWith(".lora_A.weight") || name.endsWith(".lora_embedding_A");
 }
 
 function expectRank({ id, tensors }: WeightedLora, rank: number): void {

@@ -39,10 +39,24 @@ export interface Normalization {
   readonly unweighted: () => Value;
 }
 
+/** Embeddings that a model has looked up. */
+export interface Embedding {
+  /** The module's name, e.g. `encoder.embed_tokens`. */
+  readonly name: string;
+  /** `[rows, length]`, int32 */
+  readonly ids: Value;
+  /** `[rows, length, width]` */
+  readonly output: Value;
+  /** As in `Projection`. */
+  readonly segments: Value;
+}
+
 /** Named points at which a delta reaches into a model. Each returns what the model goes on with. */
 export interface Hooks {
   /** Instead of a projection's output; a node that is not used costs nothing. */
   readonly linear?: (projection: Projection) => Value;
+  /** Instead of looked-up embeddings. */
+  readonly embedding?: (embedding: Embedding) => Value;
   /** Instead of a normalisation's output. */
   readonly norm?: (normalization: Normalization) => Value;
   /** After a sub-layer's output, before dropout and the residual connection. `output [rows, length, d]`; segments as in `Projection`. */
@@ -54,6 +68,8 @@ export interface HookPoints {
   /** Weights of projections: name, output width, input width. */
   readonly linears: readonly { readonly name: string; readonly outputs: number; readonly inputs: number }[];
   readonly subLayers: readonly SubLayer[];
+  /** Embeddings that are looked up: name of the module, pieces, width. */
+  readonly embeddings: readonly { readonly name: string; readonly pieces: number; readonly width: number }[];
   /** The normalisation weights. */
   readonly norms: readonly ParameterSpec[];
 }

@@ -98,7 +98,7 @@ test("rows of all kinds, and of none, share a batch and say what each says alone
     }
   }
   // Every expert but the base does change its row.
-  expect(differences.slice(0, -1).every((difference) => difference > 0.1)).toBe(true);
+  expect(Math.min(...differences.slice(0, -1))).toBeGreaterThan(0.1);
 });
 
 test("any assignment, several examples to a row, is answered as each example alone", async () => {

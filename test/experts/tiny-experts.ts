@@ -16,6 +16,7 @@ export const configs: Readonly<Record<string, DeltaConfig>> = {
   "bottleneck-large": { kind: "bottleneck", config: { width: 5 } },
   "ia3-all": { kind: "ia3", config: {} },
   "ia3-keys": { kind: "ia3", config: { targets: ["k"], feedForwardTargets: [] } },
+  "lora-embedding": { kind: "lora", config: { rank: 3, alpha: 9, targets: ["encoder.embed_tokens", "o"] } },
 };
 
 /** An expert far from the base: every tensor matters. */

@@ -34,6 +34,7 @@ const cases: readonly [string, DeltaConfig, number][] = [
   ["lora_patterns", lora({ rank: 8, alpha: 24, targets: ["q", "v", "wo"] }), 0],
   ["lora_patterns_rslora", lora({ rank: 4, alpha: 24, targets: ["q", "v"] }), 0],
   ["lora_float16", lora({ rank: 4, alpha: 8, targets: ["q"] }), 0],
+  ["lora_embedding", lora({ rank: 4, alpha: 6, targets: ["encoder.embed_tokens", "v"] }), 0],
   ["ia3", { kind: "ia3", config: { targets: ["k", "q", "wo"], feedForwardTargets: ["q", "wo"] } }, 0],
   ["ia3_missing_module", { kind: "ia3", config: { targets: ["v", "wo"], feedForwardTargets: ["wo"] } }, 4],
 ];
@@ -90,7 +91,6 @@ test.each([
   ["ia3_modules_to_save", '"modules_to_save" (["lm_head"])'],
   ["dora", '"use_dora" (true)'],
   ["lora_bias", '"lora_bias" (true)'],
-  ["embedding", "lora_embedding_A"],
   ["pissa", '"init_lora_weights" ("pissa")'],
   ["trainable_tokens", '"trainable_token_indices" ({"shared":[3]})'],
   ["pattern_expression", 'alpha_pattern: expected names of modules, found the pattern "encoder\\\\..*q"'],
@@ -99,6 +99,13 @@ test.each([
   await expect(readPeftFolder(join(FIXTURES, "refused", name), points)).rejects.toMatchObject({
     code: "unsupported",
     message: expect.stringContaining(message),
+  });
+});
+
+test("an adapter of the embedding that the encoder does not look at fits no base", async () => {
+  await expect(readPeftFolder(join(FIXTURES, "refused", "embedding"), points)).rejects.toMatchObject({
+    code: "mismatch",
+    message: expect.stringContaining('lora_embedding_A", but the base has no embedding "shared"'),
   });
 });
 

@@ -48,6 +48,8 @@ CASES = {
     "lora_float16": LoraConfig(r=4, lora_alpha=8, target_modules=["q"], **TASK),
     "ia3": IA3Config(target_modules=["q", "wo", "k"], feedforward_modules=["wo", "q"], **TASK),
     "ia3_missing_module": IA3Config(target_modules=["v", "wo"], feedforward_modules=["wo"], exclude_modules=r"encoder.*", **TASK),
+    # Not "shared": peft would wrap a module that the encoder does not look at.
+    "lora_embedding": LoraConfig(r=4, lora_alpha=6, target_modules=["encoder.embed_tokens", "v"], **TASK),
 }
 REFUSED = {
     "modules_to_save": LoraConfig(r=2, target_modules=["q"], modules_to_save=["lm_head"], **TASK),

@@ -16,6 +16,7 @@ import {
   attentionPath,
   EMBEDDING,
   feedForwardPath,
+  INPUT_EMBEDDING,
   OUTPUT_PROJECTION,
   relativeBiasName,
   type Stack,
@@ -69,11 +70,19 @@ export function embedIds({ config, parameter }: Builder, ids: Value): Value {
   return reshape(gatherRows(parameter(EMBEDDING), reshape(ids, [rows * length])), [rows, length, config.width]);
 }
 
-/** The encoder: embeddings `[rows, length, width]` to its last states; a position sees those of its own example. */
-export function encode(build: Builder, embeddings: Value, segments: Value): States {
+/**
+ * The encoder: embeddings `[rows, length, width]` of ids `[rows, length]`, through their hook, to its last states; a position sees those of its own
+ * example.
+ */
+export function encode(
+  build: Builder,
+  { ids, embeddings, segments }: { readonly ids: Value; readonly embeddings: Value; readonly segments: Value },
+): States {
+  const { hooks } = build.context;
+  const input = hooks?.embedding?.({ name: INPUT_EMBEDDING, ids, output: embeddings, segments }) ?? embeddings;
   const sameExample = equalPairs(segments, segments);
   const bias = attentionBias(positionBias(build, "encoder", segments), maskOf(sameExample));
-  let states = build.dropout.apply(embeddings, 1);
+  let states = build.dropout.apply(input, 1);
   for (let block = 0; block < build.config.encoderLayers; block++) {
     states = blockOf(build, { stack: "encoder", block, input: states, segments }, (subLayer, normalized) =>
       subLayer.kind === "feed-forward"

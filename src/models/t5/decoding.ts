@@ -90,7 +90,11 @@ function prefill(config: T5Config, context: BuildContext, batch: Readonly<Record
   if (!inputIds || !inputSegments) {
     throw new TypeError("t5: the batch lacks one of the inputs of a prefill");
   }
-  const encoded = encode(build, embedIds(build, inputIds), inputSegments);
+  const encoded = encode(build, {
+    ids: inputIds,
+    embeddings: embedIds(build, inputIds),
+    segments: inputSegments,
+  });
   const memory: Record<string, Value> = {
     [INPUT_MASK]: maskOf(equalPairs(decodedSegments(context, sizeAt(inputIds.shape, 0, "t5")), inputSegments)),
   };

@@ -4,6 +4,8 @@ import type { T5Config } from "./config.js";
 
 /** Hugging Face's name of the token embedding. */
 export const EMBEDDING = "shared.weight";
+/** The module through which the encoder looks it up, as transformers calls it. */
+export const INPUT_EMBEDDING = "encoder.embed_tokens";
 /** Hugging Face's name of the output projection of untied models. */
 export const OUTPUT_PROJECTION = "lm_head.weight";
 
@@ -89,6 +91,7 @@ export function t5HookPoints(config: T5Config): HookPoints {
         ? [{ name, outputs, inputs }]
         : [],
     ),
+    embeddings: [{ name: INPUT_EMBEDDING, pieces: config.vocabularySize, width: config.width }],
     norms: parameters.filter(({ name }) => name.endsWith("layer_norm.weight")),
   };
 }

@@ -51,7 +51,7 @@ function forward(config: T5Config, context: BuildContext, batch: Readonly<Record
     throw new TypeError("t5: the batch lacks one of the inputs that batchInputs names");
   }
   const [inputEmbeddings, decoderEmbeddings] = embed(parameter(EMBEDDING), inputIds, decoderIds, config.width);
-  const memory = encode(build, inputEmbeddings, inputSegments);
+  const memory = encode(build, { ids: inputIds, embeddings: inputEmbeddings, segments: inputSegments });
 
   const length = sizeAt(decoderIds.shape, 1, "t5");
   const visible = logical("And", equalPairs(targetSequences, targetSequences), causal(build, length));
@@ -82,7 +82,11 @@ function inputStates(config: T5Config, context: BuildContext, batch: Readonly<Re
   if (!inputIds || !inputSegments) {
     throw new TypeError("t5: the batch lacks inputIds or inputSegments");
   }
-  const { input } = encode(build, embedIds(build, inputIds), inputSegments);
+  const { input } = encode(build, {
+    ids: inputIds,
+    embeddings: embedIds(build, inputIds),
+    segments: inputSegments,
+  });
   return reshape(input, [sizeAt(inputIds.shape, 0, "t5") * sizeAt(inputIds.shape, 1, "t5"), config.width]);
 }
 
