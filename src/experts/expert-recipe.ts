@@ -113,9 +113,14 @@ export const expertRecipes: Readonly<Record<ExpertRecipeName, z.input<typeof exp
   mini: {
     delta: {
       kind: "lora",
-      config: { rank: 16, alpha: 32, rankStabilized: false, targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo"] },
+      config: {
+        rank: 16,
+        alpha: 32,
+        rankStabilized: false,
+        targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"],
+      },
     },
-    learningRate: 3e-3,
+    learningRate: 1e-3,
     optimizer: "adamw",
     schedule: "constant",
     warmupSteps: 10,

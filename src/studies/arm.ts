@@ -31,9 +31,13 @@ export interface Arm {
 /** All weights, or a kind of delta. */
 export type Trained = "full" | "lora" | "bottleneck";
 
-/** Rank and width of the deltas. */
+/** Rank, width and targets of the deltas. */
 const DELTAS: Readonly<Record<Exclude<Trained, "full">, DeltaConfig>> = {
-  lora: { kind: "lora", config: { rank: 16, alpha: 32, targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo"] } },
+  lora: {
+    kind: "lora",
+    // The embedding matters: with a small base, much of a task is what its words stand for.
+    config: { rank: 16, alpha: 32, targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"] },
+  },
   bottleneck: { kind: "bottleneck", config: { width: 32 } },
 };
 

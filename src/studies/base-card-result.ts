@@ -14,7 +14,7 @@ export const cardRecipe: CardRecipe = {
   delta: "lora",
   steps: 200,
   loss: "tokens and choices",
-  learningRates: { delta: [3e-3, 1e-3, 1e-2], full: [0.01, 0.003, 0.03] },
+  learningRates: { delta: [1e-3, 2e-3, 5e-4], full: [0.01, 0.003, 0.03] },
 };
 
 /** The systems that are trained. */

@@ -35,7 +35,7 @@ const SEED = 1;
 const INPUT_LENGTH = 64;
 
 /** Learning rates that are tried, the likeliest first: relative ones (Adafactor) for all weights, absolute ones (AdamW) for deltas. */
-const LEARNING_RATES = { full: [0.01, 0.003, 0.03], lora: [3e-3, 1e-3, 1e-2], bottleneck: [3e-3, 1e-3, 1e-2] };
+const LEARNING_RATES = { full: [0.01, 0.003, 0.03], lora: [1e-3, 2e-3, 5e-4], bottleneck: [3e-3, 1e-3, 1e-2] };
 const RATES = 3;
 
 /** The arms of the study. */
