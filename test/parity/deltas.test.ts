@@ -162,7 +162,7 @@ test("a fresh bottleneck starts close to the base, from its layer norms", async 
 
 test("LoRA refuses a target that the model has not", () => {
   expect(() => lora({ rank: 4, alpha: 8, targets: ["q", "query"] }, model.hookPoints)).toThrow(
-    'lora: expected targets among q, k, v, o, wi_0, wi_1, wo, got "query"',
+    'lora: expected targets among q, k, v, o, wi_0, wi_1, wo, encoder.embed_tokens, got "query"',
   );
 });
 
