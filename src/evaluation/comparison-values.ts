@@ -1,6 +1,7 @@
 import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
 import { groupBy } from "../core/group-by.js";
+import { mean } from "../core/numbers.js";
 import { hashText } from "../core/random.js";
 import { instanceMeans } from "./bootstrap.js";
 import { crossFit, drawHalves } from "./cross-fit.js";
@@ -326,8 +327,4 @@ function majorityByRow(
 function expertLabels(experts: readonly ExpertRecord[]): Map<string, string> {
   const groups = groupBy(experts, ({ task, template }) => (template === undefined ? task : `${task} / ${template}`));
   return new Map([...groups].flatMap(([label, own]) => own.map(({ id }) => [id, own.length > 1 ? id : label])));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

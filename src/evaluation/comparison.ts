@@ -1,5 +1,6 @@
 import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
+import { mean } from "../core/numbers.js";
 import { type BootstrapOptions, excludesZero, percentileInterval, resampledMeans } from "./bootstrap.js";
 import { type FigureName, type SuiteValues, suiteValues } from "./comparison-values.js";
 import type { EvaluationResults } from "./results-schema.js";
@@ -293,8 +294,4 @@ function sortedJson(value: EvaluationResults["identity"]): string {
     value.base,
     Object.entries(value.settings).sort(([left], [right]) => (left < right ? -1 : 1)),
   ]);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

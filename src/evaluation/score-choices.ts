@@ -1,11 +1,13 @@
 import { at } from "../core/at.js";
 import { CadreError, throwIfAborted } from "../core/errors.js";
+import { createTurns } from "../core/turns.js";
 import { layOutRows, type Row } from "../experts/rows.js";
 import { type EncodedExample, IGNORED } from "../mixtures/encoded-example.js";
 import type { Delta } from "../models/delta.js";
 import type { Model } from "../models/model.js";
 import type { BatchShape } from "../models/packed-batch.js";
 import type { Device, Program, State } from "../runtime/device.js";
+import { createProgramCache } from "../runtime/program-cache.js";
 import { hasDType, type Tensor } from "../tensors/tensor.js";
 import { frozenWeights, readParameters, type Weights } from "../training/weights.js";
 import { packForScoring } from "./score-packing.js";
@@ -43,7 +45,10 @@ export interface ScoreOptions {
    * scored, without a copy.
    */
   readonly state?: State;
-  /** The delta's tensors, where they are not in the state. */
+  /**
+   * The delta's tensors, where they are not in the state. Successive calls with the same map write them to the device once: give another map
+   * for other tensors.
+   */
   readonly deltaTensors?: ReadonlyMap<string, Tensor>;
   /** Takes effect between two batches. */
   readonly signal?: AbortSignal;
@@ -88,45 +93,37 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<S
   const replaced = new Set(delta?.parameters.map(({ name }) => name));
   const kept = model.parameters.filter(({ name }) => !replaced.has(name));
   const frozen = weights === undefined ? ({ kind: "slots" } as const) : frozenWeights(weights, model.parameters);
-  const programs = new Map<string, Program>();
+  const programs = createProgramCache<Program>({ most: MOST_PROGRAMS, close: (program) => program.close() });
+  const turns = createTurns();
   let ownState: State | undefined;
+  let written: ReadonlyMap<string, Tensor> | undefined;
   let closed = false;
-  let last: Promise<unknown> = Promise.resolve();
 
-  const programFor = async (shape: BatchShape): Promise<Program> => {
+  const programFor = (shape: BatchShape): Promise<Program> => {
     // Sequences are added up outside the program: only the inputs of mixed experts depend on how many there are.
     const sequences = delta?.batchInputs === undefined ? [] : [shape.sequences];
     const key = [shape.rows, shape.inputLength, shape.targetLength, ...sequences].join();
-    const known = programs.get(key);
-    const program =
-      known ??
-      (await device.compile(buildScoreProgram({ model, delta, frozen, shape }), {
+    return programs.get(key, () =>
+      device.compile(buildScoreProgram({ model, delta, frozen, shape }), {
         name: "scoring",
         ...(frozen.kind === "mapped" ? { weightsFolder: frozen.folder } : {}),
-      }));
-    // Back in at the end: the first is the one that has not been used for longest.
-    programs.delete(key);
-    programs.set(key, program);
-    for (const [oldKey, old] of programs) {
-      if (programs.size > MOST_PROGRAMS) {
-        programs.delete(oldKey);
-        await old.close();
-      }
-    }
-    return program;
+      }),
+    );
   };
-  /** Written once a call: as feeds they would be copied for every batch. */
+  /** As feeds, the tensors would be copied for every batch. */
   const stateFor = async ({ state, deltaTensors }: ScoreOptions): Promise<State | undefined> => {
     if (state !== undefined) {
       return state;
     }
-    const added = deltaTensors === undefined ? undefined : await readParameters(deltaTensors, delta?.parameters ?? []);
+    const isNew = deltaTensors !== undefined && deltaTensors !== written;
+    const added = isNew ? await readParameters(deltaTensors, delta?.parameters ?? []) : undefined;
     if (ownState === undefined && weights !== undefined && frozen.kind === "slots") {
       ownState = await device.createState(await readParameters(weights, kept));
     }
     if (added !== undefined) {
       ownState ??= await device.createState(new Map());
       await ownState.write(added);
+      written = deltaTensors;
     }
     return ownState;
   };
@@ -165,24 +162,15 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<S
     }
     return { scores, ...cuts };
   };
-  /** One call at a time: another could close a program that is in use. */
-  const queued = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(work);
-    last = result.catch(() => undefined);
-    return result;
-  };
   const close = (): Promise<void> =>
-    queued(async () => {
+    turns.run(async () => {
       closed = true;
-      for (const program of programs.values()) {
-        await program.close();
-      }
-      programs.clear();
+      await programs.close();
       await ownState?.close();
       ownState = undefined;
     });
   return {
-    score: (rows, call = {}) => queued(() => scoreNow(rows, call)),
+    score: (rows, call = {}) => turns.run(() => scoreNow(rows, call)),
     close,
     [Symbol.asyncDispose]: close,
   };

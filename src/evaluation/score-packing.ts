@@ -1,5 +1,6 @@
 import { at } from "../core/at.js";
 import { groupBy } from "../core/group-by.js";
+import { powerOfTwo } from "../core/numbers.js";
 import type { Row } from "../experts/rows.js";
 import type { BatchShape } from "../models/packed-batch.js";
 
@@ -107,7 +108,7 @@ function packGroup(
       inputLength,
       targetLength,
       // Rounded up likewise: the inputs of mixed experts depend on it.
-      sequences: 2 ** Math.ceil(Math.log2(sequences.reduce((largest, own) => Math.max(largest, own), 1))),
+      sequences: powerOfTwo(sequences.reduce((largest, own) => Math.max(largest, own), 1)),
     },
     batches: Array.from({ length: count }, (_, batch) =>
       packs.slice(batch * height, (batch + 1) * height).map((pack) => pack.members),

@@ -1,4 +1,5 @@
 import { CadreError } from "../core/errors.js";
+import { mean } from "../core/numbers.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import type { ExampleStream } from "../mixtures/example-stream.js";
 import { createPacker } from "../mixtures/pack.js";
@@ -81,10 +82,6 @@ export function expertSteps(
 
 function largest(values: readonly number[]): number {
   return values.reduce((most, value) => Math.max(most, value), 1);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function roundUp(length: number): number {

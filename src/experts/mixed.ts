@@ -1,4 +1,5 @@
 import { CadreError } from "../core/errors.js";
+import { powerOfTwo } from "../core/numbers.js";
 import type { Value } from "../graph/graph.js";
 import type { Delta } from "../models/delta.js";
 import type { HookPoints, Hooks } from "../models/hooks.js";
@@ -250,8 +251,4 @@ function expectWeight(row: number, { id, weight }: WeightedExpert): void {
   if (!Number.isFinite(weight)) {
     throw new CadreError("invalid-argument", `experts: row ${row}: expected a finite weight of "${id}", got ${weight}`);
   }
-}
-
-function powerOfTwo(count: number): number {
-  return 2 ** Math.ceil(Math.log2(count));
 }

@@ -1,4 +1,5 @@
 import { at } from "../core/at.js";
+import { powerOfTwo } from "../core/numbers.js";
 
 /** Rows that are decoded together. */
 export interface DecodingBatch {
@@ -33,9 +34,4 @@ export function batchesOf(lengths: readonly number[]): DecodingBatch[] {
       return { rows: powerOfTwo(own.length), inputLength, members: own };
     });
   });
-}
-
-/** The smallest power of two that is no less. */
-export function powerOfTwo(count: number): number {
-  return 2 ** Math.ceil(Math.log2(count));
 }

@@ -1,12 +1,15 @@
 import { at } from "../core/at.js";
 import { CadreError, throwIfAborted } from "../core/errors.js";
+import { powerOfTwo } from "../core/numbers.js";
+import { createTurns } from "../core/turns.js";
 import { layOutRows } from "../experts/rows.js";
 import type { Program, State } from "../runtime/device.js";
+import { createProgramCache } from "../runtime/program-cache.js";
 import { hasDType, type Tensor } from "../tensors/tensor.js";
 import { frozenWeights, readParameters } from "../training/weights.js";
 import { checkCall, decodingOf, limited, NO_TARGET } from "./check-call.js";
 import { type DecodeProgramOptions, packShape } from "./decode-program.js";
-import { batchesOf, type DecodingBatch, powerOfTwo } from "./decoding-batches.js";
+import { batchesOf, type DecodingBatch } from "./decoding-batches.js";
 import type {
   Generated,
   GeneratedPart,
@@ -49,11 +52,11 @@ export function createTokenGenerator(options: TokenGeneratorOptions): TokenGener
   const replaced = new Set(delta?.parameters.map(({ name }) => name));
   const kept = model.parameters.filter(({ name }) => !replaced.has(name));
   const frozen = frozenWeights(weights, model.parameters);
-  const programs = new Map<string, Programs>();
+  const programs = createProgramCache<Programs>({ most: MOST_PROGRAMS, close: closePrograms });
+  const turns = createTurns();
   let state: State | undefined;
   let written: ReadonlyMap<string, Tensor> | undefined;
   let closed = false;
-  let last: Promise<unknown> = Promise.resolve();
 
   const compile = async (shape: Omit<DecodeProgramOptions, "model" | "decoding" | "delta" | "frozen">) => {
     const sources: DecodeProgramOptions = { model, decoding, delta, frozen, ...shape };
@@ -71,20 +74,8 @@ export function createTokenGenerator(options: TokenGeneratorOptions): TokenGener
       }),
     };
   };
-  const programsFor = async (shape: Parameters<typeof compile>[0]): Promise<Programs> => {
-    const key = JSON.stringify(shape);
-    const found = programs.get(key) ?? (await compile(shape));
-    // Back in at the end: the first is the one that has not been used for longest.
-    programs.delete(key);
-    programs.set(key, found);
-    for (const [oldKey, old] of programs) {
-      if (programs.size > MOST_PROGRAMS) {
-        programs.delete(oldKey);
-        await closePrograms(old);
-      }
-    }
-    return found;
-  };
+  const programsFor = (shape: Parameters<typeof compile>[0]): Promise<Programs> =>
+    programs.get(JSON.stringify(shape), () => compile(shape));
   const stateWith = async (deltaTensors: ReadonlyMap<string, Tensor> | undefined): Promise<State> => {
     state ??= await device.createState(frozen.kind === "mapped" ? new Map() : await readParameters(weights, kept));
     if (deltaTensors !== undefined && deltaTensors !== written) {
@@ -157,7 +148,8 @@ export function createTokenGenerator(options: TokenGeneratorOptions): TokenGener
     const { maxNewTokens = 64 } = call;
     checkCall(options, { ...call, maxNewTokens });
     const rows = given.map((row, index) => ({ ...row, input: limited(row, { model, inputLength, index }).input }));
-    const release = await turn();
+    // Calls share programs and slots.
+    const release = await turns.take();
     try {
       if (closed) {
         throw new CadreError("closed", "generate: expected an open generator, this one was closed; create another");
@@ -169,17 +161,6 @@ export function createTokenGenerator(options: TokenGeneratorOptions): TokenGener
       release();
     }
   }
-
-  /** Waits for the calls before: they share programs and slots. Returns what lets the next one go. */
-  const turn = async (): Promise<() => void> => {
-    const before = last;
-    let release = (): void => {};
-    last = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await before;
-    return release;
-  };
 
   const generate = async (rows: readonly GenerationRow[], call: GenerateOptions = {}): Promise<Generated[]> => {
     const parts = rows.map((): GeneratedPart[] => []);
@@ -197,20 +178,13 @@ export function createTokenGenerator(options: TokenGeneratorOptions): TokenGener
     });
   };
 
-  const close = async (): Promise<void> => {
-    const release = await turn();
-    try {
+  const close = (): Promise<void> =>
+    turns.run(async () => {
       closed = true;
-      for (const pair of programs.values()) {
-        await closePrograms(pair);
-      }
-      programs.clear();
+      await programs.close();
       await state?.close();
       state = undefined;
-    } finally {
-      release();
-    }
-  };
+    });
   return { generate, stream, close, [Symbol.asyncDispose]: close };
 }
 

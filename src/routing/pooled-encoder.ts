@@ -2,10 +2,13 @@ import { at } from "../core/at.js";
 import { CadreError, throwIfAborted } from "../core/errors.js";
 import { groupBy } from "../core/group-by.js";
 import { sha256 } from "../core/hash.js";
+import { powerOfTwo } from "../core/numbers.js";
+import { createTurns } from "../core/turns.js";
 import { layOutPacks } from "../mixtures/pack.js";
 import type { InputEncoder, Model } from "../models/model.js";
 import type { BatchShape } from "../models/packed-batch.js";
 import type { Device, Program, State } from "../runtime/device.js";
+import { createProgramCache } from "../runtime/program-cache.js";
 import { hasDType } from "../tensors/tensor.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { frozenWeights, readParameters, type Weights } from "../training/weights.js";
@@ -65,30 +68,19 @@ export async function createPooledEncoder(options: PooledEncoderOptions): Promis
   const frozen = frozenWeights(weights, encoder.parameters);
   const { used, width } = buildPoolProgram({ encoder, frozen, shape: shapeOf(1, 1) });
   const hash = await sha256(new TextEncoder().encode(`${modelHash}:${tokenizer.hash}`));
-  const programs = new Map<string, Program>();
+  const programs = createProgramCache<Program>({ most: MOST_PROGRAMS, close: (program) => program.close() });
+  const turns = createTurns();
   const state: State | undefined =
     frozen.kind === "slots" ? await device.createState(await readParameters(weights, used)) : undefined;
   let closed = false;
-  let last: Promise<unknown> = Promise.resolve();
 
-  const programFor = async (shape: BatchShape): Promise<Program> => {
-    const key = `${shape.rows},${shape.inputLength}`;
-    const program =
-      programs.get(key) ??
-      (await device.compile(buildPoolProgram({ encoder, frozen, shape }).bytes, {
+  const programFor = (shape: BatchShape): Promise<Program> =>
+    programs.get(`${shape.rows},${shape.inputLength}`, () =>
+      device.compile(buildPoolProgram({ encoder, frozen, shape }).bytes, {
         name: "encoding",
         ...(frozen.kind === "mapped" ? { weightsFolder: frozen.folder } : {}),
-      }));
-    // Back in at the end: the first is the one that has not been used for longest.
-    programs.delete(key);
-    programs.set(key, program);
-    const [oldest] = programs;
-    if (programs.size > MOST_PROGRAMS && oldest !== undefined) {
-      programs.delete(oldest[0]);
-      await oldest[1].close();
-    }
-    return program;
-  };
+      }),
+    );
   const poolBatch = async (rows: readonly Int32Array[], length: number): Promise<Float32Array> => {
     const shape = shapeOf(powerOfTwo(rows.length), length);
     const target = Int32Array.of(encoder.padId);
@@ -142,22 +134,15 @@ export async function createPooledEncoder(options: PooledEncoderOptions): Promis
     });
     return result;
   };
-  /** One call at a time: another could close a program that is in use. */
-  const queued = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(work);
-    last = result.catch(() => undefined);
-    return result;
-  };
   const close = (): Promise<void> =>
-    queued(async () => {
+    turns.run(async () => {
       closed = true;
-      for (const program of programs.values()) await program.close();
-      programs.clear();
+      await programs.close();
       await state?.close();
     });
   return {
     identity: { id: `${encoder.kind}/mean/${inputLength}`, width, hash },
-    pool: (texts, { signal } = {}) => queued(() => poolNow(texts, signal)),
+    pool: (texts, { signal } = {}) => turns.run(() => poolNow(texts, signal)),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -200,11 +185,4 @@ function* batchByLength(
       yield { length, members: group.slice(first, first + most) };
     }
   }
-}
-
-/** The smallest power of two that is at least a number of 1 or more. */
-function powerOfTwo(least: number): number {
-  let power = 1;
-  while (power < least) power *= 2;
-  return power;
 }

@@ -1,3 +1,4 @@
+import { mean } from "../core/numbers.js";
 import { meanInterval, pairedInterval } from "../evaluation/bootstrap.js";
 import { type Cell, type Estimate, REPORT_FORMAT, REPORT_FORMAT_VERSION, type Report } from "../report/report.js";
 import { type CardRecipe, type CardResult, cardArms } from "./base-card-result.js";
@@ -128,8 +129,4 @@ function percent({
 
 function repeated(values: readonly number[], times: number): (readonly number[])[] {
   return Array.from({ length: times }, () => values);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
