@@ -18,6 +18,8 @@ export type ParquetAnswer =
 
 /** Most bytes of a row group, which is in memory as a whole. */
 const MAX_GROUP_BYTES = 2 ** 29;
+/** Codes of the system's errors; `ERR_OUT_OF_RANGE` and the like are Node's about the arguments, which a damaged file decides. */
+const FROM_SYSTEM = /^E(?!RR_)/;
 /** Rows of one answer. */
 const ANSWER_ROWS = 5000;
 
@@ -70,7 +72,7 @@ function answerTo(error: unknown, path: string): ParquetAnswer {
   const reason = error instanceof Error ? error.message : String(error);
   const { code, message } = CadreError.isInstance(error)
     ? error
-    : systemCodeOf(error)?.startsWith("E") === true
+    : FROM_SYSTEM.test(systemCodeOf(error) ?? "")
       ? wrapSystemError(error, `cannot read ${path}`)
       : new CadreError("invalid-file", `${path}: expected a Parquet file: ${reason}`);
   return { error: { code, message } };
