@@ -1,6 +1,9 @@
 import { join, resolve } from "node:path";
 import { CadreError } from "../core/errors.js";
-import { openModelFolder } from "../models/node/model-folder.js";
+import { sha256 } from "../core/hash.js";
+import { expertRecipes } from "../experts/expert-recipe.js";
+import { hashBase } from "../library/base-hash.js";
+import { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
 import { resolveBase } from "../models/node/resolve-base.js";
 import { writeReport } from "../report/node/write-report.js";
 import { openDevice } from "../runtime/node/open-device.js";
@@ -39,7 +42,7 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
     base,
     tokenizer: await openTokenizer(folder),
     dataFolder: resolve(options.data, "superglue-cls"),
-    resultsFolder: options.results ?? join("runs", "studies", name),
+    resultsFolder: join(options.results ?? join("runs", "studies", name), await keyOf(base)),
     part: partOf(options.part),
   };
   const report =
@@ -50,6 +53,12 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
     const { markdown, html } = await writeReport(report, { folder: options.out, name });
     console.log(`${markdown}\n${html}`);
   }
+}
+
+/** Results of another base or another recipe must not be taken for this one's. */
+async function keyOf({ model, weights }: ModelFolder): Promise<string> {
+  const key = JSON.stringify([await hashBase({ model, weights }), expertRecipes.mini]);
+  return (await sha256(new TextEncoder().encode(key))).slice(0, 12);
 }
 
 function printLearnabilityRun(done: number, total: number, run: LearnabilityRun): void {

@@ -1,17 +1,23 @@
-import { at } from "../core/at.js";
+import { parseConfig } from "../core/parse-config.js";
 import { bestChoice } from "../evaluation/rank-classification.js";
 import { createChoiceScorer } from "../evaluation/score-choices.js";
-import { createDelta, type DeltaConfig } from "../experts/delta-config.js";
+import { expertBatchShape } from "../experts/expert-batch.js";
+import {
+  deltaOf,
+  type ExpertOverrides,
+  type ExpertRecipe,
+  expertRecipeSchema,
+  expertRecipes,
+  optimizerOf,
+  withOverrides,
+} from "../experts/expert-recipe.js";
 import { withoutWrongChoices } from "../mixtures/encode-example.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import { shuffledStream } from "../mixtures/example-stream.js";
-import type { Delta } from "../models/delta.js";
 import { initialTensors } from "../models/initialize.js";
 import type { ModelFolder } from "../models/node/model-folder.js";
 import type { Device } from "../runtime/device.js";
 import type { Tensor } from "../tensors/tensor.js";
-import { adafactor, adafactorPresets } from "../training/optimizers/adafactor.js";
-import { adamW } from "../training/optimizers/adamw.js";
 import { createSchedule } from "../training/schedules.js";
 import { train } from "../training/train.js";
 
@@ -31,21 +37,22 @@ export interface Arm {
 /** All weights, or a kind of delta. */
 export type Trained = "full" | "lora" | "bottleneck";
 
-/** Rank, width and targets of the deltas. */
-const DELTAS: Readonly<Record<Exclude<Trained, "full">, DeltaConfig>> = {
-  lora: {
-    kind: "lora",
-    // The embedding matters: with a small base, much of a task is what its words stand for.
-    config: { rank: 16, alpha: 32, targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"] },
-  },
-  bottleneck: { kind: "bottleneck", config: { width: 32 } },
+/** Targets of the recipe's LoRA, width of the bottleneck beside it. */
+const DELTAS: Readonly<Record<Trained, ExpertOverrides["delta"]>> = {
+  full: { kind: "full" },
+  lora: expertRecipeSchema.parse(expertRecipes.mini).delta,
+  bottleneck: { kind: "bottleneck", config: { reduction: 8 } },
 };
 
-/** Examples of a step, on average: packs are filled from the stream. */
-export const ROWS_PER_STEP = 32;
-const PACKS = 4;
-const CLIP_NORM = 1;
-const WARMUP_STEPS = 10;
+/** How an arm is trained: as the recipe `mini`, but for what makes the arm. All weights have the optimizer whose rates are relative to them. */
+export function armRecipe({ trained, loss, learningRate, steps, seed }: Arm): ExpertRecipe {
+  const recipe = withOverrides("mini", {
+    ...{ delta: DELTAS[trained], learningRate, steps, seed, losses: { tokens: 1, choices: loss === "tokens" ? 0 : 1 } },
+    optimizer: trained === "full" ? "adafactor-t5x" : "adamw",
+    warmupSteps: Math.min(steps, expertRecipes.mini.warmupSteps),
+  });
+  return parseConfig(expertRecipeSchema, recipe, { where: "arm", code: "invalid-argument" });
+}
 
 /** What `trainArm` found. */
 export interface ArmResult {
@@ -69,11 +76,12 @@ export interface TrainArmOptions {
   readonly scoredSteps: readonly number[];
 }
 
-/** Trains one arm with a constant learning rate and scores it on the way by rank classification. */
+/** Trains one arm and scores it on the way by rank classification. */
 export async function trainArm(options: TrainArmOptions): Promise<ArmResult> {
   const { device, base, arm, examples, scored, scoredSteps } = options;
   const { model } = base;
-  const delta = deltaOf(arm, base);
+  const recipe = armRecipe(arm);
+  const delta = deltaOf(recipe, model.hookPoints);
   const seen = arm.loss === "tokens" ? examples.map(withoutWrongChoices) : examples;
   const weights =
     arm.weights === "base"
@@ -98,17 +106,18 @@ export async function trainArm(options: TrainArmOptions): Promise<ArmResult> {
     ...(weights === undefined ? {} : { weights }),
     ...(delta === undefined ? {} : { delta }),
     stream: shuffledStream(seen, arm.seed),
-    batch: batchShape(seen),
+    batch: { ...expertBatchShape(recipe.batch, seen), pack: recipe.batch.pack, accumulate: recipe.batch.accumulate },
     steps: arm.steps,
-    optimizer: delta === undefined ? adafactor(adafactorPresets.t5x) : adamW(),
+    optimizer: optimizerOf(recipe),
     schedule: createSchedule({
-      kind: "constant",
-      learningRate: arm.learningRate,
-      warmupSteps: WARMUP_STEPS,
+      kind: recipe.schedule,
+      learningRate: recipe.learningRate,
+      warmupSteps: recipe.warmupSteps,
       steps: arm.steps,
     }),
-    clipNorm: CLIP_NORM,
-    losses: { tokens: 1, choices: arm.loss === "tokens" ? 0 : 1 },
+    clipNorm: recipe.clipNorm,
+    dropout: { rate: recipe.dropout },
+    losses: recipe.losses,
     seed: arm.seed,
     validation: {
       everySteps: interval,
@@ -134,36 +143,6 @@ export async function trainArm(options: TrainArmOptions): Promise<ArmResult> {
   });
   return { predictions, losses, tensors };
 }
-
-/** What the arm's delta adds to the base's model; none where all weights are trained. */
-export function deltaOf({ trained }: Pick<Arm, "trained">, { model }: Pick<ModelFolder, "model">): Delta | undefined {
-  return trained === "full" ? undefined : createDelta(DELTAS[trained], model.hookPoints);
-}
-
-/** Packs with room for `ROWS_PER_STEP` examples of mean length; the longest example fits too. */
-function batchShape(examples: readonly EncodedExample[]) {
-  const mean = (lengths: readonly number[]): number =>
-    lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
-  const sideLength = (lengths: readonly number[], largest: number): number => {
-    const wanted = Math.max((1.05 * mean(lengths) * ROWS_PER_STEP) / PACKS, Math.max(...lengths));
-    return Math.min(largest, 16 * Math.ceil(wanted / 16));
-  };
-  return {
-    rows: PACKS,
-    inputLength: sideLength(
-      examples.map(({ input }) => input.length),
-      MAX_INPUT,
-    ),
-    targetLength: sideLength(
-      examples.map(({ targets }) => targets.reduce((sum, { length }) => sum + length, 0)),
-      MAX_TARGET,
-    ),
-    sequences: Math.ceil((1.5 * ROWS_PER_STEP * at(examples, 0).targets.length) / PACKS),
-  };
-}
-
-const MAX_INPUT = 1024;
-const MAX_TARGET = 1024;
 
 function greatestCommonDivisor(first: number, second: number): number {
   return second === 0 ? first : greatestCommonDivisor(second, first % second);

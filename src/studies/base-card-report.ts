@@ -1,9 +1,16 @@
 import { mean } from "../core/numbers.js";
-import { meanInterval, pairedInterval } from "../evaluation/bootstrap.js";
+import {
+  excludesZero,
+  meanInterval,
+  pairedInterval,
+  percentileInterval,
+  resampledMeans,
+} from "../evaluation/bootstrap.js";
 import { type Cell, type Estimate, REPORT_FORMAT, REPORT_FORMAT_VERSION, type Report } from "../report/report.js";
 import { type CardRecipe, type CardResult, cardArms } from "./base-card-result.js";
 
 const [EXPERT, FULL, FROZEN] = cardArms;
+const RESAMPLES = 10_000;
 
 /** How the results were made. */
 export interface CardProtocol {
@@ -23,15 +30,20 @@ export function baseCardReport(results: readonly CardResult[], { recipe, seeds, 
     accuracy([result.bagOfWords]),
     100 * mean(result.majority),
   ]);
-  const differences = results.map((result): Cell[] => [
-    result.set,
-    ...[result.arms[FULL].correct, result.arms[FROZEN].correct, repeated(result.bagOfWords, seeds)].flatMap(
-      (other): Cell[] => {
-        const difference = pairedInterval({ first: result.arms[EXPERT].correct, second: other });
-        return [percent(difference), difference.resolved ? (difference.mean > 0 ? "better" : "worse") : "not resolved"];
-      },
-    ),
-  ]);
+  const others = [
+    (result: CardResult) => result.arms[FULL].correct,
+    (result: CardResult) => result.arms[FROZEN].correct,
+    (result: CardResult) => repeated(result.bagOfWords, seeds),
+  ];
+  const differences = [
+    ...results.map((result): Cell[] => [
+      result.set,
+      ...others.flatMap((other) =>
+        differenceCells(pairedInterval({ first: result.arms[EXPERT].correct, second: other(result) })),
+      ),
+    ]),
+    ["mean", ...others.flatMap((other) => differenceCells(meanDifference(results, other)))],
+  ];
   const means = (of: (result: CardResult) => readonly (readonly number[])[]): number =>
     mean(results.map((result) => 100 * mean(of(result).map(mean))));
   return {
@@ -72,7 +84,7 @@ export function baseCardReport(results: readonly CardResult[], { recipe, seeds, 
           },
           {
             type: "text",
-            text: `Experts: ${recipe.delta}, loss over ${recipe.loss}. Inputs are cut to ${inputLength} tokens for every trained arm; bag of words (logistic regression on tf-idf, its regularisation chosen on the same validation rows) reads them whole. Intervals: 95 %, bootstrap over seeds and rows. Test rows were used for nothing else.`,
+            text: `Experts: ${recipe.delta}, loss over ${recipe.loss}. Inputs are cut to ${inputLength} tokens for every trained arm; bag of words (logistic regression on tf-idf, its regularisation chosen on the same validation rows) reads them whole. Intervals: 95 %, bootstrap over seeds and rows. Those of the mean resample rows within each set, and seeds for all sets together. Test rows were used for nothing else.`,
           },
         ],
       },
@@ -111,19 +123,40 @@ export function baseCardReport(results: readonly CardResult[], { recipe, seeds, 
   };
 }
 
+/** The expert minus another arm, mean over sets: each resample draws seeds for all sets, and rows within each. */
+function meanDifference(
+  results: readonly CardResult[],
+  other: (result: CardResult) => readonly (readonly number[])[],
+): Estimated & { readonly resolved: boolean } {
+  const sets = results.map((result, set) => {
+    const systems = [result.arms[EXPERT].correct, other(result)];
+    const [expert, second] = resampledMeans(systems, { stream: set + 1, resamples: RESAMPLES });
+    const [own, others] = systems.map((rows) => mean(rows.map(mean)));
+    return {
+      value: (own ?? 0) - (others ?? 0),
+      at: (sample: number) => (expert?.[sample] ?? 0) - (second?.[sample] ?? 0),
+    };
+  });
+  const resampled = Float64Array.from({ length: RESAMPLES }, (_, sample) => mean(sets.map((set) => set.at(sample))));
+  const interval = percentileInterval(resampled);
+  return { mean: mean(sets.map(({ value }) => value)), ...interval, resolved: excludesZero(interval) };
+}
+
+function differenceCells(difference: Estimated & { readonly resolved: boolean }): Cell[] {
+  return [percent(difference), difference.resolved ? (difference.mean > 0 ? "better" : "worse") : "not resolved"];
+}
+
 function accuracy(values: readonly (readonly number[])[]): Estimate {
   return percent(meanInterval(values));
 }
 
-function percent({
-  mean: value,
-  low,
-  high,
-}: {
+interface Estimated {
   readonly mean: number;
   readonly low: number;
   readonly high: number;
-}): Estimate {
+}
+
+function percent({ mean: value, low, high }: Estimated): Estimate {
   return { value: 100 * value, low: 100 * low, high: 100 * high };
 }
 

@@ -2,12 +2,13 @@ import * as z from "zod";
 import { at } from "../core/at.js";
 import { bestChoice } from "../evaluation/rank-classification.js";
 import { createChoiceScorer } from "../evaluation/score-choices.js";
+import { deltaOf } from "../experts/expert-recipe.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import type { ModelFolder } from "../models/node/model-folder.js";
 import type { Report } from "../report/report.js";
 import type { Device } from "../runtime/device.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { type Arm, deltaOf, trainArm } from "./arm.js";
+import { type Arm, armRecipe, trainArm } from "./arm.js";
 import {
   type ClassificationSet,
   generateClassificationSet,
@@ -154,7 +155,7 @@ async function transferMatrix(
   arm: Arm,
 ): Promise<number[][]> {
   const { device, base } = options;
-  const delta = deltaOf(arm, base);
+  const delta = deltaOf(armRecipe(arm), base.model.hookPoints);
   await using scorer = createChoiceScorer({
     device,
     model: base.model,
