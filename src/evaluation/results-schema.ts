@@ -49,6 +49,15 @@ const row = z.looseObject({
   choices: z.array(z.string()).min(1).exactOptional().describe("Where they differ between rows"),
 });
 
+const count = z.int().min(0);
+const choiceCounts = z
+  .looseObject({
+    identical: count.describe("Texts that equal an earlier one of their row"),
+    indistinguishable: count.describe("Other texts that have the tokens of an earlier one"),
+    empty: count.describe("Answers that are white space alone"),
+  })
+  .describe("Peculiar choices, over all rows; where answers are chosen");
+
 export const taskRecordSchema = z.looseObject({
   name,
   suite: z.enum(["seen", "unseen"]).describe("Whether an expert was trained on other rows of this task"),
@@ -61,6 +70,7 @@ export const taskRecordSchema = z.looseObject({
     .describe(
       "The most frequent answer of its training rows; without it, each half of the rows gets that of the other",
     ),
+  choiceCounts: choiceCounts.exactOptional(),
   rows: z.array(row).min(1),
 });
 
@@ -72,9 +82,11 @@ export const cellSchema = z
     taskSha256: hash,
     predictions: z.array(z.string()).describe("One for each row of the task, in its order"),
     scores: z.array(share).describe("One for each prediction, in the task's metric"),
-    truncatedInputs: z.int().min(0),
-    flops: amount.describe("Of answering"),
-    seconds: amount,
+    truncatedInputs: count.describe("Rows whose input was cut"),
+    flops: amount.describe(
+      "Of answering: 2 for each multiply-add of the base's forward passes over the rows' own tokens, padding not counted",
+    ),
+    seconds: amount.describe("Of answering, compilation of new programs included"),
   })
   .refine(({ predictions, scores }) => predictions.length === scores.length, {
     error: "expected as many scores as predictions",

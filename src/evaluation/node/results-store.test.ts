@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { SystemName } from "../results-schema.js";
-import { type Answered, type CellKey, openResultsStore } from "./results-store.js";
+import type { Answered, CellKey } from "../results-store.js";
+import { openResultsStore } from "./results-store.js";
 
 const hash = (character: string) => character.repeat(64);
 const identity = { base: hash("a"), settings: { normalization: "none", inputLength: 512 } };

@@ -8,6 +8,7 @@ import { readJson } from "../../core/node/json.js";
 import { wrapSystemError } from "../../core/node/system-error.js";
 import { parseConfig } from "../../core/parse-config.js";
 import { type Cell, cellSchema, type EvaluationIdentity, identitySchema } from "../results-schema.js";
+import type { CellKey, ResultsStore } from "../results-store.js";
 
 const headerSchema = z.looseObject({
   format: z.literal("cadre-results-store"),
@@ -18,30 +19,8 @@ const headerSchema = z.looseObject({
 /** Letters of a name that a file's name shows; the hash behind them tells names apart. */
 const SHOWN_LETTERS = 40;
 
-/** What a cell is found by. */
-export type CellKey = Pick<Cell, "system" | "systemSha256" | "task" | "taskSha256">;
-
-/** What answering a cell's rows gives. */
-export type Answered = Pick<Cell, "predictions" | "scores" | "truncatedInputs" | "flops" | "seconds">;
-
 /**
- * The finished cells of an evaluation, in a folder: one that was killed goes on with the first cell that it had not finished. A cell of an expert
- * or a task of other content (by their hashes) is another cell.
- */
-export interface ResultsStore {
-  /** A finished cell, or undefined. @throws CadreError `invalid-file` for a damaged file, naming it. */
-  find(key: CellKey): Promise<Cell | undefined>;
-  /**
-   * Keeps a finished cell: it is there whole or not at all.
-   * @throws CadreError `invalid-argument` unless every prediction has a score of 0 to 1.
-   */
-  keep(cell: Cell): Promise<Cell>;
-  /** `find`, or else `keep` of what `answer` gives; what it throws passes through, and nothing is kept. */
-  cell(key: CellKey, answer: () => Promise<Answered>): Promise<Cell>;
-}
-
-/**
- * Opens the store of an evaluation, or makes it: one file a cell, each written whole or not at all, so that several processes may share the
+ * Opens a store of finished cells in a folder, or makes it: one file a cell, each written whole or not at all, so that several processes may share the
  * work. Call it only where all writers run on this machine, see `removeLeftovers`.
  * @throws CadreError `mismatch` where the folder holds cells of another base or other settings.
  */

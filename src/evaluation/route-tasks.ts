@@ -1,0 +1,63 @@
+import { CadreError, throwIfAborted } from "../core/errors.js";
+import type { Router, Routing } from "../routing/router.js";
+import type { EvaluationResults } from "./results-schema.js";
+import { type EvaluationTask, unlabelledRows } from "./results-task.js";
+
+/** Experts of a merge: as many of those with most votes. */
+const MERGED_EXPERTS = 3;
+
+/** How the rows of a task are routed. */
+export interface RoutedTask {
+  /** For each row the expert that answers it; none is the base. */
+  readonly route: EvaluationResults["routes"][number];
+  /** Of an unseen task the three experts with most votes, or as many as there are. */
+  readonly top?: readonly string[];
+}
+
+/**
+ * Routes tasks as they would be used: each row of a seen task by itself, as a server does; the rows of an unseen task by one vote (RoE), for one
+ * expert that answers all of them. The router gets no labels.
+ * @throws CadreError `invalid-argument` where the router picks an expert that is not among those, or several for a row; `aborted`.
+ */
+export async function routeTask(
+  task: EvaluationTask,
+  options: { readonly router: Router; readonly experts: ReadonlySet<string>; readonly signal: AbortSignal | undefined },
+): Promise<RoutedTask> {
+  const { router, experts, signal } = options;
+  throwIfAborted(signal);
+  const texts = unlabelledRows(task);
+  const call = signal === undefined ? {} : { signal };
+  const pick = (routing: Routing): { id: string; weight: number }[] => {
+    expectOne(routing, { task: task.name, experts });
+    return routing.experts.map(({ id, weight }) => ({ id, weight }));
+  };
+  if (task.suite === "seen") {
+    const routings = await router.routeEach(texts, call);
+    return { route: { task: task.name, rows: routings.map(pick) } };
+  }
+  const routing = await router.routeTask(texts, call);
+  const picked = pick(routing);
+  return {
+    route: { task: task.name, rows: texts.map(() => picked) },
+    top: routing.ranking.slice(0, MERGED_EXPERTS).map(({ id }) => id),
+  };
+}
+
+function expectOne(
+  { experts: picked, ranking }: Routing,
+  { task, experts }: { readonly task: string; readonly experts: ReadonlySet<string> },
+): void {
+  if (picked.length > 1 || picked.some(({ weight }) => weight !== 1)) {
+    throw new CadreError(
+      "invalid-argument",
+      `evaluation: task "${task}": expected a router that picks one expert with weight 1, got ${picked.map(({ id, weight }) => `${id} × ${weight}`).join(", ")}`,
+    );
+  }
+  const foreign = [...picked, ...ranking].find(({ id }) => !experts.has(id));
+  if (foreign !== undefined) {
+    throw new CadreError(
+      "invalid-argument",
+      `evaluation: task "${task}": expected a router whose candidates are the experts of the evaluation, got "${foreign.id}"`,
+    );
+  }
+}
