@@ -19,7 +19,7 @@ const recipeSchema = z
     formatVersion: z.literal(1).default(1),
     /** Folder, `cadre-mini`, or Hub id; the command's `--base` comes before it. */
     base: z.string().min(1).optional(),
-    /** File of the task: `.json` with Definition and Instances, or `.jsonl` with input and target; relative to the recipe. */
+    /** File of the task: `.json` with Definition and Instances, or a data file with input and target (see docs/your-data.md); relative to the recipe. */
     task: z.string().min(1).optional(),
     /** Name of a generated task, instead of a file. */
     generated: z.string().min(1).optional(),
@@ -29,7 +29,7 @@ const recipeSchema = z
         error: 'expected a list of at least two answers, or "answers" for all that occur in the file',
       })
       .optional(),
-    /** Share of the rows, or a file of its own; relative to the recipe. */
+    /** Share of the rows, or a file of its own, relative to the recipe. Without a file, rows that name their `split` are divided so. */
     validation: z
       .union([z.number().gt(0).lt(1), z.string().min(1)], {
         error: "expected a share of the rows above 0 and below 1, or the path of a file",

@@ -11,7 +11,7 @@ test("help lists the commands and gives examples", async () => {
   expect(all.output).toContain("quickstart");
   const one = await cadre("quickstart", "--help");
   expect(one.code).toBe(0);
-  expect(one.output).toContain("$ cadre quickstart --seconds 10 --threads 1");
+  expect(one.output).toContain("$ cadre quickstart --run /tmp/first --threads 1");
 });
 
 test("a mistyped command is answered with the near one, and exit code 2", async () => {
@@ -21,7 +21,6 @@ test("a mistyped command is answered with the near one, and exit code 2", async 
 });
 
 test.each([
-  [["--seconds", "soon"], '--seconds: expected a number from 1 to 3600, got "soon"'],
   [["--threads", "1.5"], '--threads: expected a whole number from 1 to 1024, got "1.5"'],
   [["--seed", "-1"], '--seed: expected a whole number from 0 to 4294967295, got "-1"'],
 ])("quickstart %j is refused in words, without a stack", async (flags, message) => {
@@ -30,10 +29,18 @@ test.each([
   expect(errors.trim()).toBe(`cadre: ${message}`);
 });
 
-test("quickstart prints loss, speed and share of the peak", async () => {
-  const { code, output } = await cadre("quickstart", "--seconds", "2");
-  expect(code).toBe(0);
-  expect(output).toMatch(/loss\s+\d+\.\d+ → \d+\.\d+/);
-  expect(output).toMatch(/speed\s+\d+ tokens\/s/);
-  expect(output).toMatch(/processor\s+\d+ of \d+ GFLOP\/s: \d+ %/);
+test.each([
+  [["./tasks"], "expected --library FOLDER"],
+  [
+    ["./tasks", "--library", "l", "--mode", "expert"],
+    '--mode: expected experts or multitask or both, got "expert"; did you mean experts?',
+  ],
+  [["a.yaml", "--key-texts"], "--key-texts goes with paths of tasks"],
+  [["a.yaml", "b.yaml"], "expected one recipe"],
+  [["./no-such-folder", "--library", "l"], "no-such-folder"],
+])("train %j is refused in words", async (flags, message) => {
+  const { code, errors } = await cadre("train", ...flags);
+  expect([2, 3]).toContain(code);
+  expect(errors).toContain(message);
+  expect(errors).not.toMatch(/\n\s+at /);
 });

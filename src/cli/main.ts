@@ -10,11 +10,23 @@ const program = new Command("cadre")
 
 program
   .command("quickstart")
-  .description("train a small T5 from random weights on generated text and show how fast this machine is")
-  .option("--seconds <number>", "how long to train", "60")
+  .description(
+    "train experts of generated tasks on the base that ships, and compare them: no data needed, a few minutes",
+  )
+  .option("--run <folder>", "where library, page and results go", "runs/quickstart")
   .option("--threads <number>", "threads of one operator (default: all cores)")
-  .option("--seed <number>", "seed of weights, data and dropout", "1")
-  .addHelpText("after", "\nExamples:\n  $ cadre quickstart\n  $ cadre quickstart --seconds 10 --threads 1")
+  .option("--seed <number>", "seed of data and training", "1")
+  .addHelpText(
+    "after",
+    `
+Trains eight experts and a multitask model of equal compute, makes a library with routing, and prints base, multitask,
+own and routed expert on these tasks, and what the library does on four tasks that no expert was trained on. Writes
+report.html and results.json. A second call goes on with what the first has done.
+
+Examples:
+  $ cadre quickstart
+  $ cadre quickstart --run /tmp/first --threads 1`,
+  )
   .action(async (options) => {
     // Commands are loaded when they run, so that --help stays instant.
     const { quickstart } = await import("./quickstart.js");
@@ -97,14 +109,26 @@ program
 
 program
   .command("train")
-  .description("train one expert on one task, as a recipe says")
-  .argument("<recipe>", "a YAML file, format cadre-training")
+  .description("train one expert for each of your tasks into a library, or one expert as a recipe says")
+  .argument("<path...>", "files and folders of tasks (.jsonl, .ndjson, .csv, .tsv, .parquet), or one recipe (.yaml)")
+  .option("--library <folder>", "where the experts go; made if it is not there")
   .option(
     "--base <folder or id>",
-    "a model folder, cadre-mini, or an id on the Hugging Face Hub (default: the recipe's)",
+    "a model folder, cadre-mini, or an id on the Hugging Face Hub (default: cadre-mini, or the recipe's)",
   )
-  .option("--run <folder>", "folder of the run: checkpoints, metrics (default: runs/NAME-OF-THE-RECIPE)")
-  .option("--dry-run", "show the whole recipe, read the data, estimate FLOPs, memory and time, and stop there")
+  .option("--recipe <name>", "mini or elm: how an expert is trained (default: mini)")
+  .option("--steps <number>", "steps of each expert (default: the recipe's)")
+  .option("--seed <number>", "seed of splits and training (default: the recipe's)")
+  .option("--mode <what>", "experts, multitask or both (default: both, which the comparison needs)")
+  .option("--per <what>", "one expert for each task or for each template (default: task)")
+  .option("--template <jinja...>", "'input ||| target' of each row, e.g. '{{ title }}: {{ body }} ||| {{ label }}'")
+  .option("--answer-choices <jinja>", "the template's choices, e.g. 'Yes ||| No'")
+  .option("--choices <answer...>", "the answers to choose from (default: seen from the rows)")
+  .option("--key-texts", "store the texts of routing keys in the library (default: only their vectors)")
+  .option("--replace", "replace experts of the same name from other data or another recipe")
+  .option("--strict", "stop at the first bad row or failing task")
+  .option("--run <folder>", "folder of the run: checkpoints, answers, report (default: runs/NAME)")
+  .option("--dry-run", "read the data, estimate FLOPs, memory and time, and stop there")
   .option("--offline", "fetch nothing: the base must be a folder or in the cache")
   .option(
     "--device <kind>",
@@ -117,10 +141,15 @@ program
     `
 Ctrl-C leaves a checkpoint; the same command goes on from there.
 
-A recipe; task, validation and output are relative to it:
+Tasks: a file is a task, docs/your-data.md tells which rows are recognised. Each gets an expert; a multitask model of
+equal compute is trained on all of them; base, multitask, own expert and the expert that routing picks are compared on
+test rows, on the screen and on a page.
+
+A recipe trains one expert; task, validation and output are relative to it, and only --base, --run, --dry-run,
+--offline, --device, --threads and --json go with it:
   format: cadre-training
   base: cadre-mini           # or a folder, or google/flan-t5-small
-  task: tickets.jsonl        # rows { input, target, choices? }, or a .json file with Definition and Instances
+  task: tickets.jsonl        # a data file, or a .json file with Definition and Instances
                              # (or, instead of task, generated: sentiment/restaurant-remarks)
   choices: answers           # all answers of the file; or a list of them
   validation: 0.1            # a share of the rows, or a file
@@ -128,14 +157,17 @@ A recipe; task, validation and output are relative to it:
   overrides: { steps: 400 }
   output: experts/tickets
 
+Exit code: 0, or 3 where a task has no expert.
+
 Examples:
-  $ cadre train tickets.yaml --dry-run
-  $ cadre train tickets.yaml --base google/flan-t5-small
-  $ cadre train tickets.yaml --run runs/second --threads 2 --json > result.json`,
+  $ cadre train ./tasks --library ./library
+  $ cadre train ./tasks --library ./library --dry-run
+  $ cadre train nli.csv --template '{{ premise }} Does it follow: {{ claim }} ||| {{ label }}' --library ./library
+  $ cadre train tickets.yaml --base google/flan-t5-small --json > result.json`,
   )
-  .action(async (recipe, options) => {
+  .action(async (paths, options) => {
     const { trainCommand } = await import("./train.js");
-    await trainCommand(recipe, options);
+    await trainCommand(paths, options);
   });
 
 program

@@ -1,4 +1,5 @@
 import { CadreError } from "../core/errors.js";
+import { nearMiss } from "../core/near-miss.js";
 import type { DeviceOptions } from "../runtime/device.js";
 import { checkDeviceKind } from "../runtime/node/open-device.js";
 
@@ -18,6 +19,19 @@ export function numberOption(
     );
   }
   return number;
+}
+
+/** Reads an option that takes one of a few words. @throws CadreError `invalid-argument`, with the word that was probably meant. */
+export function choiceOption<Word extends string>(name: string, text: string, words: readonly Word[]): Word {
+  const found = words.find((word) => word === text);
+  if (found === undefined) {
+    const meant = nearMiss(text, words);
+    throw new CadreError(
+      "invalid-argument",
+      `--${name}: expected ${words.join(" or ")}, got "${text}"${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+    );
+  }
+  return found;
 }
 
 /** Reads `--threads`, for `openDevice`; without it the device decides. @throws CadreError `invalid-argument`. */

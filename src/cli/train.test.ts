@@ -1,12 +1,14 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { letterRows, linesOf, writeTinyBase } from "../cadre/node/train-expert.test.helpers.js";
+import { missingWebgpu } from "../runtime/node/webgpu.test.helpers.js";
 import { type Ended, runCadre } from "./run-cadre.test.helpers.js";
 
 let folder = "";
+const withoutWebgpu = await missingWebgpu();
 
 const recipe = {
   format: "cadre-training",
@@ -18,12 +20,18 @@ const recipe = {
   output: "experts/letters",
 };
 
+/** Too short to learn anything. */
+const brief = { ...recipe, overrides: { steps: 3, warmupSteps: 1, batch: { rows: 4 } } };
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "cadre-cli-train-"));
   await writeTinyBase(join(folder, "base"));
   await writeFile(join(folder, "letters.jsonl"), linesOf(letterRows(60)));
   await writeFile(join(folder, "tiny.yaml"), stringify(recipe));
   await writeFile(join(folder, "long.yaml"), stringify({ ...recipe, overrides: { steps: 100_000 }, output: "long" }));
+  for (const kind of ["cpu", "webgpu"]) {
+    await writeFile(join(folder, `on-${kind}.yaml`), stringify({ ...brief, output: `experts/${kind}` }));
+  }
   await writeFile(join(folder, "slip.yaml"), stringify({ ...recipe, overrides: { stepz: 3 } }));
   await writeFile(join(folder, "hub.yaml"), stringify({ ...recipe, base: "nobody/never-cached" }));
   await writeFile(join(folder, "broken.yaml"), "steps: [1, 2\nseed: 3\n");
@@ -44,13 +52,14 @@ test("help names the options and gives examples", async () => {
 }, 60_000);
 
 test.each<[string[], number, string]>([
-  [[], 2, "missing required argument 'recipe'"],
+  [[], 2, "missing required argument 'path'"],
   [["none.yaml"], 3, "cadre: cannot read none.yaml"],
   [["broken.yaml"], 2, "cadre: broken.yaml: expected YAML:"],
   [["slip.yaml"], 2, 'did you mean "steps" by "stepz"?'],
   [["hub.yaml", "--offline"], 3, "offline nothing is fetched"],
   [["tiny.yaml", "--base", "./nowhere"], 3, "expected a folder, cadre-mini, or a Hub id"],
   [["tiny.yaml", "--threads", "0"], 2, "cadre: --threads: expected a whole number"],
+  [["tiny.yaml", "--device", "nonsense"], 2, 'cadre: --device: expected one of cpu, webgpu, cuda, got "nonsense"'],
 ])(
   "%j ends with exit code %i and says why, without a stack",
   async (flags, expected, message) => {
@@ -97,3 +106,40 @@ test("Ctrl-C leaves a checkpoint from which the same command goes on", async () 
   const next = await trainCommand(["long.yaml", "--threads", "1"], "training  ");
   expect(next.output).toContain(`goes on from step ${step}`);
 }, 120_000);
+
+test.skipIf(process.platform !== "linux")(
+  "--device webgpu without a driver says what is missing",
+  async () => {
+    const { code, output, errors } = await runCadre(["train", "on-webgpu.yaml", "--device", "webgpu"], {
+      cwd: folder,
+      env: { ...process.env, VK_ICD_FILENAMES: "/nowhere/icd.json" },
+    });
+    expect(errors).toMatch(/^cadre: openDevice: webgpu: [^\n]+; [^\n]+ \(cadre doctor tells more\)$/m);
+    expect(errors).not.toMatch(/vkCreateInstance|loader_get_json|^\s+at /m);
+    expect([code, output]).toEqual([4, ""]);
+  },
+  120_000,
+);
+
+test.skipIf(withoutWebgpu !== undefined)(
+  "--device webgpu trains the expert that the processor trains",
+  async () => {
+    const results = [];
+    for (const kind of ["cpu", "webgpu"]) {
+      const { code, output, errors } = await trainCommand([
+        `on-${kind}.yaml`,
+        ...["--device", kind, "--threads", "1", "--json"],
+      ]);
+      expect(code, errors).toBe(0);
+      const weights = await readFile(join(folder, "experts", kind, "adapter_model.safetensors"));
+      results.push({ loss: Number(JSON.parse(output).expert.loss), weights });
+    }
+    const [onCpu, onWebgpu] = results;
+    if (onCpu === undefined || onWebgpu === undefined) throw new Error("two results");
+    expect(Math.abs(onWebgpu.loss / onCpu.loss - 1)).toBeLessThan(1e-3);
+    // Equal bits would mean that both ran on the processor.
+    expect(onWebgpu.weights).toHaveLength(onCpu.weights.length);
+    expect(onWebgpu.weights.equals(onCpu.weights)).toBe(false);
+  },
+  600_000,
+);

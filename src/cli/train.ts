@@ -1,15 +1,11 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
+import type { ExpertScore } from "../cadre/expert-score.js";
 import { type ExpertPlan, planExpert } from "../cadre/node/expert-plan.js";
 import type { ExpertSources } from "../cadre/node/expert-setup.js";
 import { EXPECTED_SHARE } from "../cadre/node/pretraining-plan.js";
-import {
-  type ExpertScore,
-  type TrainExpertEvent,
-  type TrainExpertResult,
-  trainExpert,
-} from "../cadre/node/train-expert.js";
+import { type TrainExpertEvent, type TrainExpertResult, trainExpert } from "../cadre/node/train-expert.js";
 import { parseTrainingRecipe } from "../cadre/training-recipe.js";
 import { CadreError } from "../core/errors.js";
 import type { HubEvent } from "../models/node/hub-snapshot.js";
@@ -20,23 +16,42 @@ import { duration } from "./duration.js";
 import { deviceOptions } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
 import { readYaml } from "./read-yaml.js";
+import { type TrainTasksOptions, trainTasks } from "./train-tasks.js";
 
 /** Steps over which loss and speed are averaged for the progress display. */
 const AVERAGED_STEPS = 20;
 
-/** What the command line passes. */
-export interface TrainCommandOptions {
-  readonly base?: string;
-  readonly run?: string;
-  readonly dryRun?: boolean;
-  readonly offline?: boolean;
-  readonly device?: string;
-  readonly threads?: string;
-  readonly json?: boolean;
+/** Endings of recipes. */
+const RECIPE_ENDINGS: ReadonlySet<string> = new Set([".yaml", ".yml"]);
+/** Options that go with a recipe, which says the rest itself. */
+const RECIPE_OPTIONS: ReadonlySet<string> = new Set(["base", "run", "dryRun", "offline", "device", "threads", "json"]);
+
+/** `cadre train PATH…`: a `.yaml` is a recipe, everything else is tasks. */
+export async function trainCommand(paths: readonly string[], options: TrainTasksOptions): Promise<void> {
+  const recipes = paths.filter((path) => RECIPE_ENDINGS.has(extname(path).toLowerCase()));
+  const [recipe] = recipes;
+  if (recipe === undefined) {
+    await trainTasks(paths, options);
+    return;
+  }
+  if (paths.length > 1) {
+    throw new CadreError(
+      "invalid-argument",
+      `train: expected one recipe, or paths of tasks, got the recipe ${recipe} beside ${paths.length - 1} more`,
+    );
+  }
+  const foreign = Object.keys(options).find((name) => !RECIPE_OPTIONS.has(name));
+  if (foreign !== undefined) {
+    const flag = foreign.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new CadreError(
+      "invalid-argument",
+      `train: --${flag} goes with paths of tasks, and ${recipe} is a recipe, which says everything itself; write it there`,
+    );
+  }
+  await trainRecipe(recipe, options);
 }
 
-/** `cadre train RECIPE.yaml`. */
-export async function trainCommand(recipePath: string, options: TrainCommandOptions): Promise<void> {
+async function trainRecipe(recipePath: string, options: TrainTasksOptions): Promise<void> {
   const where = deviceOptions(options);
   const json = options.json ?? false;
   const recipe = parseTrainingRecipe(await readYaml(recipePath), recipePath);

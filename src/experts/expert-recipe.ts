@@ -47,6 +47,8 @@ const fields = {
   /** Length of the training in steps, or else in passes over the training rows. */
   steps: count.optional(),
   epochs: z.number().positive().optional(),
+  /** Ends the training after so many validations in a row that were not the best; without it, it runs to its last step. */
+  patience: count.optional(),
   /** Largest norm of all gradients together. */
   clipNorm: z.number().positive(),
   dropout: z.number().min(0).lt(1),

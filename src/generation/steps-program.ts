@@ -1,5 +1,6 @@
 import { at } from "../core/at.js";
 import type { Graph, Value } from "../graph/graph.js";
+import { loop } from "../graph/loop.js";
 import { add, cast, compare, logical, where } from "../graph/ops/elementwise.js";
 import { gatherRows } from "../graph/ops/gather.js";
 import { matmul } from "../graph/ops/matmul.js";
@@ -21,7 +22,6 @@ import {
   pastSlot,
 } from "./decode-program.js";
 import { chooseGreedily } from "./greedy.js";
-import { stoppableLoop } from "./stoppable-loop.js";
 
 /** Outputs of the program. */
 export const TOKENS = "tokens";
@@ -67,11 +67,12 @@ export function buildStepsProgram(options: DecodeProgramOptions): DecodeProgram 
     PARTS.map(() => emptyEntries(shape, cache, { entries: steps, source: firstIds })),
   );
 
-  const [, , tokens, logProbabilities, ...entries] = stoppableLoop({
+  const { carried } = loop({
     graph,
     steps,
     carried: [firstIds, firstEnded, zero("int32"), zero("float32"), ...recents],
-    body: (number, [ids, ended, tokensBefore, logProbabilitiesBefore, ...caches]) => {
+    sequences: [],
+    body: ({ index: number, carried: [ids, ended, tokensBefore, logProbabilitiesBefore, ...caches] }) => {
       const index = cast(number, "int32");
       const isCurrent = compare("Equal", numbers, index);
       const { attend, filled } = growCaches(decoding.caches, {
@@ -100,10 +101,12 @@ export function buildStepsProgram(options: DecodeProgramOptions): DecodeProgram 
           written(where(before, 0, chosen.logProbabilities), logProbabilitiesBefore),
           ...filled(),
         ],
+        collected: [],
         goOn: compare("Greater", reduceMax(where(nextEnded, graph.scalar("int32", 0), 1), [0]), 0),
       };
     },
   });
+  const [, , tokens, logProbabilities, ...entries] = carried;
   graph.output(TOKENS, known(tokens, TOKENS));
   graph.output(LOG_PROBABILITIES, known(logProbabilities, LOG_PROBABILITIES));
   const updates: Record<string, string> = {};

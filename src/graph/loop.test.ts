@@ -3,7 +3,7 @@ import { numbersOf, runGraph, scalarOf, shapeOf, tensorOf } from "../../test/gra
 import { gradients } from "./gradients.js";
 import { Graph, stopGradient, type Value } from "./graph.js";
 import { type LoopOptions, loop } from "./loop.js";
-import { add, cast, exp, mul, square, sub } from "./ops/elementwise.js";
+import { add, cast, compare, exp, mul, square, sub } from "./ops/elementwise.js";
 import { matmul } from "./ops/matmul.js";
 import { reduceSum } from "./ops/reduce.js";
 
@@ -115,6 +115,33 @@ describe("loop", () => {
     expect(numbersOf(outputs, "x4")).toEqual([16, 32]);
     expect(numbersOf(outputs, "count4")).toEqual([9]);
   });
+
+  test.each([
+    [3, 4, [8, 16]],
+    [3, 2, [4, 8]],
+    [1, 4, [2, 4]],
+    [3, 0, [2, 4]],
+  ])(
+    "of at most %i steps, of which the body wants %i, runs the first and ends where the body says so",
+    async (steps, wanted, expected) => {
+      const graph = new Graph();
+      const x = graph.input("x", "float32", [2]);
+      const { carried } = loop({
+        graph,
+        steps,
+        carried: [x],
+        sequences: [],
+        body: ({ index, carried }) => ({
+          carried: [mul(only(carried), 2)],
+          collected: [],
+          goOn: compare("Less", add(index, 1), wanted),
+        }),
+      });
+      graph.output("last", only(carried));
+      const outputs = await runGraph(graph, { x: tensorOf("float32", [2], [1, 2]) });
+      expect(numbersOf(outputs, "last")).toEqual(expected);
+    },
+  );
 
   test("trains inside: gradients in the body, weights carried, losses collected", async () => {
     const graph = new Graph();
@@ -274,6 +301,18 @@ describe("loop", () => {
     [
       "loop: expected carried value 0 of float32, got int64",
       { body: ({ carried }) => ({ carried: [cast(only(carried), "int64")], collected: [] }) },
+    ],
+    [
+      "loop: expected goOn of bool, got int64",
+      { body: ({ carried, index }) => ({ carried, collected: [], goOn: index }) },
+    ],
+    [
+      "loop: expected goOn of shape [], got [2]",
+      { body: ({ carried }) => ({ carried, collected: [], goOn: compare("Less", only(carried), 1) }) },
+    ],
+    [
+      "loop: expected nothing collected where the body says goOn, got 1 values",
+      { body: ({ carried, index }) => ({ carried, collected: [index], goOn: compare("Less", index, 1) }) },
     ],
     [
       "loop: expected values of one graph, got values of two",

@@ -6,7 +6,7 @@ import type { Dim } from "./shape.js";
 export interface LoopOptions {
   /** The graph that the loop becomes part of. */
   readonly graph: Graph;
-  /** How often the body runs, at least 1. */
+  /** How often the body runs, at least 1; at most, where it says `goOn`. */
   readonly steps: number;
   /** Values that the body receives and replaces at each step. */
   readonly carried: readonly Value[];
@@ -32,8 +32,10 @@ export interface LoopStep {
 export interface LoopResult {
   /** As many as came in, with the same dtypes and shapes. */
   readonly carried: readonly Value[];
-  /** Values of which the loop returns all steps' rows, `[steps, ...]`. */
+  /** Values of which the loop returns all steps' rows, `[steps, ...]`; none where the body says `goOn`. */
   readonly collected: readonly Value[];
+  /** Whether another step follows, a bool scalar; by default one does. */
+  readonly goOn?: Value;
 }
 
 /** Runs a body several times inside the graph (ONNX Loop): training steps without a way back to JavaScript between them. */
@@ -68,7 +70,17 @@ export function loop(options: LoopOptions): { readonly carried: Value[]; readonl
       `loop: expected ${carried.length} carried values back, got ${result.carried.length}`,
     );
   }
-  body.output(body.uniqueName("condition"), body.scalar("bool", 1));
+  if (result.goOn !== undefined) {
+    expectDType("loop", "goOn", result.goOn, "bool");
+    expectShape("loop", "goOn", result.goOn, []);
+    if (result.collected.length > 0) {
+      throw new CadreError(
+        "invalid-argument",
+        `loop: expected nothing collected where the body says goOn, got ${result.collected.length} values; how many rows there are would not be known`,
+      );
+    }
+  }
+  body.output(body.uniqueName("condition"), result.goOn ?? body.scalar("bool", 1));
   carried.forEach((before, position) => {
     const after = result.carried[position];
     if (after !== undefined) {

@@ -11,6 +11,12 @@ export const LIBRARY_VERSION = 1;
 /** The largest `library.json` that is read, in bytes. */
 export const MAX_LIBRARY_BYTES = 2 ** 20;
 
+/** How a router that searches the keys is set up. */
+export const libraryRoutingSchema = z.looseObject({
+  /** What is done to embeddings before they are compared; its numbers are measured on the keys. */
+  adjustment: z.enum(["none", "centred", "whitened"]),
+});
+
 /** Schema of `library.json`. */
 export const libraryFileSchema = z.looseObject({
   format: z.literal(LIBRARY_FORMAT),
@@ -19,12 +25,17 @@ export const libraryFileSchema = z.looseObject({
   base: baseReferenceSchema,
   /** What embedded the keys; absent until the first expert with keys is added. */
   keyEncoder: keyEncoderSchema.optional(),
+  /** Absent until it has been chosen; embeddings are then left as they are. */
+  routing: libraryRoutingSchema.optional(),
   /** ISO 8601 in UTC. */
   created: z.iso.datetime(),
 });
 
 /** The content of `library.json`; unknown fields are kept. */
 export type LibraryFile = z.output<typeof libraryFileSchema>;
+
+/** See {@link libraryRoutingSchema}. */
+export type LibraryRouting = z.output<typeof libraryRoutingSchema>;
 
 /** Reads the bytes of a `library.json`. @throws CadreError `invalid-file`; `mismatch` for a newer format. */
 export function parseLibraryFile(bytes: Uint8Array, { where }: { readonly where: string }): LibraryFile {

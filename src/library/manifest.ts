@@ -44,7 +44,7 @@ const expertFieldsSchema = z.looseObject({
     config: z.record(z.string(), z.unknown()),
   }),
   task: z.string().min(1),
-  /** Jinja template of the input; absent where the expert knows several, or the input is the input. */
+  /** The only template that it knows, by its name or as Jinja text; absent where it knows all of its task's. */
   template: z.string().optional(),
   /** The answers to choose from, where all instances share them. */
   choices: z.array(z.string()).min(1).optional(),

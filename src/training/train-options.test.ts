@@ -25,6 +25,7 @@ test.each<[string, Partial<TrainOptions>]>([
   ["dropout.rate", { dropout: { rate: 1 } }],
   ["losses", { losses: { tokens: 0, choices: 0 } }],
   ["losses", { losses: { tokens: Number.NaN, choices: 1 } }],
+  ["validation.patience", { validation: { everySteps: 1, score: async () => 0, patience: 0 } }],
   ["seed", { seed: -1 }],
 ])("%s out of range is named", (name, part) => {
   expect(() => checkTrainOptions(valid)).not.toThrow();

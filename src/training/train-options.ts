@@ -73,6 +73,8 @@ export interface TrainOptions {
     readonly everySteps: number;
     /** Scores the current parameters; higher is better. A score that is not finite is never the best. */
     readonly score: (state: State) => Promise<number>;
+    /** Ends the training after so many validations in a row that were not the best; by default it runs to its last step. */
+    readonly patience?: number;
   };
   /**
    * What the process may hold in all: `availableMemory` of `runtime/node` says. A training that is predicted to take more is refused before it
@@ -111,6 +113,7 @@ export function checkTrainOptions(options: TrainOptions): void {
   expectAtLeast("stepsPerRun", stepsPerRun === "auto" ? undefined : stepsPerRun, 1);
   expectAtLeast("checkpoints.everySteps", checkpoints?.everySteps, 1);
   expectAtLeast("validation.everySteps", validation?.everySteps, 1);
+  expectAtLeast("validation.patience", validation?.patience, 1);
   if (memory !== undefined && !(memory.availableBytes > 0)) {
     problems.push(`memory.availableBytes: expected a number above 0, got ${memory.availableBytes}`);
   }

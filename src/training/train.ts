@@ -18,7 +18,7 @@ import { frozenWeights } from "./weights.js";
 
 /** What `train` returns. */
 export interface TrainResult {
-  /** Steps done. */
+  /** Steps done: fewer than asked for where patience was gone. */
   readonly step: number;
   /** Trained parameters (the best by validation, if there is one), float32. */
   readonly tensors: ReadonlyMap<string, Tensor>;
@@ -194,7 +194,13 @@ async function runSteps(
     emit(onEvent, { type: "checkpoint-saved", step, path });
   };
 
-  while (progress.step < steps) {
+  /** A fact of step and best score alone, so that a training that goes on ends where the uninterrupted one does. */
+  const isPatienceGone = (): boolean =>
+    validation?.patience !== undefined &&
+    best !== undefined &&
+    Math.floor((progress.step - best.step) / validation.everySteps) >= validation.patience;
+
+  while (progress.step < steps && !isPatienceGone()) {
     if (options.signal?.aborted) {
       await save();
       throwIfAborted(options.signal);
@@ -232,6 +238,8 @@ async function runSteps(
       await save();
     }
   }
+  // Where it has ended early, no checkpoint need be due: the next call would repeat the last steps.
+  await save();
   return bestTensors;
 }
 

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, symlink, truncate, utimes, writeFile 
 import { expect, test } from "vitest";
 import { CadreError } from "../../src/core/errors.js";
 import { expertId } from "../../src/library/expert-name.js";
-import { createLibrary, openLibrary } from "../../src/library/node/library.js";
+import { createLibrary, openLibrary, openOrCreateLibrary } from "../../src/library/node/library.js";
 import { verifyLibrary } from "../../src/library/node/verify.js";
 import { tensor } from "../../src/tensors/tensor.js";
 import { sampleBase, sampleEncoder, sampleExpert, sampleExpertWithKeys } from "./sample-experts.js";
@@ -295,6 +295,33 @@ test("recording the key encoder keeps what others wrote into library.json", asyn
   await library.add(sampleExpertWithKeys("one"));
   const content: unknown = JSON.parse(await readFile(folder.path("library", "library.json"), "utf8"));
   expect(content).toMatchObject({ owner: { name: "me" }, keyEncoder: sampleEncoder, base: sampleBase });
+});
+
+test("a library says how it routes once that was chosen; what others wrote into library.json stays", async () => {
+  const library = await newLibrary();
+  expect(await library.routing()).toBeUndefined();
+  await library.add(sampleExpertWithKeys("keyed"));
+  const path = folder.path("library", "library.json");
+  const file: unknown = JSON.parse(await readFile(path, "utf8"));
+  await writeFile(path, JSON.stringify({ ...Object(file), routing: { adjustment: "none", note: 1 }, other: 2 }));
+  await library.setRouting({ adjustment: "whitened" });
+  const opened = await openLibrary(library.path);
+  expect(await opened.routing()).toEqual({ adjustment: "whitened", note: 1 });
+  expect(await opened.keyEncoder()).toEqual(sampleEncoder);
+  expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ other: 2 });
+  await writeFile(path, JSON.stringify({ ...Object(file), routing: { adjustment: "sideways" } }));
+  await expect(openLibrary(library.path)).rejects.toMatchObject({ code: "invalid-file" });
+});
+
+test("opening or making: made once, opened then, and only for its own base", async () => {
+  const path = folder.path("either");
+  const [one, other] = await Promise.all([
+    openOrCreateLibrary(path, { base: sampleBase }),
+    openOrCreateLibrary(path, { base: sampleBase }),
+  ]);
+  expect(one.base).toEqual(other.base);
+  const foreign = { id: "foreign", hash: "f".repeat(64) };
+  await expect(openOrCreateLibrary(path, { base: foreign })).rejects.toMatchObject({ code: "mismatch" });
 });
 
 test("what a killed add left is ignored, and removed once nobody can be writing it", async () => {

@@ -1,19 +1,18 @@
+import type { ModelFolder } from "../../models/node/model-folder.js";
 import type { BatchShape } from "../../models/packed-batch.js";
 import type { Device } from "../../runtime/device.js";
 import { measureGemmPeak } from "../../runtime/gemm-peak.js";
 import { availableMemory } from "../../runtime/node/available-memory.js";
 import { elementCount } from "../../tensors/tensor.js";
-import { flopsPerStep } from "../../training/flops.js";
 import { estimateMemory, type MemoryEstimate } from "../../training/memory.js";
 import { frozenWeights } from "../../training/weights.js";
 import type { TrainingRecipe } from "../training-recipe.js";
 import { type ExpertSources, setUpExpert } from "./expert-setup.js";
+import type { PreparedTraining } from "./expert-training.js";
 import { EXPECTED_SHARE } from "./pretraining-plan.js";
 
-/** What training an expert would take. */
-export interface ExpertPlan {
-  /** With every default filled in. */
-  readonly recipe: TrainingRecipe;
+/** What a training would take. */
+export interface TrainingEstimate {
   readonly task: string;
   readonly trainRows: number;
   readonly validationRows: number;
@@ -30,6 +29,12 @@ export interface ExpertPlan {
   readonly flops: number;
   /** Of one step a run; scoring not counted. */
   readonly memory: MemoryEstimate;
+}
+
+/** What training an expert would take, and where it would run. */
+export interface ExpertPlan extends TrainingEstimate {
+  /** With every default filled in. */
+  readonly recipe: TrainingRecipe;
   /** What this process may hold now, in bytes. */
   readonly availableBytes: number;
   /** The device's fastest matrix product, measured now, in GFLOP/s. */
@@ -44,31 +49,37 @@ export interface ExpertPlan {
  */
 export async function planExpert(sources: ExpertSources, device: Device): Promise<ExpertPlan> {
   await using setup = await setUpExpert(sources);
-  const { base, data, delta, shape, steps, losses, optimizer } = setup;
-  const { model, weights } = base;
-  const { recipe } = sources;
-  const { accumulate } = recipe.expert.batch;
-  const perStep = flopsPerStep({ model, shape, accumulate, frozen: delta !== undefined });
+  const estimate = estimateTraining(setup.base, setup);
+  const gemmPeak = await measureGemmPeak(device);
+  return {
+    recipe: sources.recipe,
+    ...estimate,
+    availableBytes: await availableMemory(),
+    gemmPeak,
+    seconds: secondsOf(estimate, gemmPeak),
+  };
+}
+
+/** What a training would take. */
+export function estimateTraining({ model, weights }: ModelFolder, prepared: PreparedTraining): TrainingEstimate {
+  const { data, recipe, delta, shape, steps, losses, optimizer, flopsPerStep } = prepared;
   const memory = estimateMemory({
     model,
     delta,
     frozen: frozenWeights(weights, model.parameters),
     shape,
-    accumulate,
+    accumulate: recipe.batch.accumulate,
     stepsPerRun: 1,
     optimizer,
-    clipNorm: recipe.expert.clipNorm,
-    dropout: { rate: recipe.expert.dropout },
-    recompute: recipe.expert.recompute,
+    clipNorm: recipe.clipNorm,
+    dropout: { rate: recipe.dropout },
+    recompute: recipe.recompute,
     decayed: () => false,
     losses: { tokens: losses.tokens !== 0, choices: losses.choices !== 0 },
   });
-  const gemmPeak = await measureGemmPeak(device);
-  const flops = perStep * steps;
   const count = (parameters: readonly { readonly shape: readonly number[] }[]): number =>
     parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
   return {
-    recipe,
     task: data.name,
     trainRows: data.train.length,
     validationRows: data.validation.length,
@@ -79,11 +90,13 @@ export async function planExpert(sources: ExpertSources, device: Device): Promis
     parameters: count(model.parameters),
     trainedParameters: count((delta ?? model).parameters),
     steps,
-    flopsPerStep: perStep,
-    flops,
+    flopsPerStep,
+    flops: flopsPerStep * steps,
     memory,
-    availableBytes: await availableMemory(),
-    gemmPeak,
-    seconds: flops / (EXPECTED_SHARE * gemmPeak * 1e9),
   };
+}
+
+/** Estimate of the steps' time at `EXPECTED_SHARE` of a device's fastest matrix product in GFLOP/s; scoring and checkpoints not counted. */
+export function secondsOf({ flops }: Pick<TrainingEstimate, "flops">, gemmPeak: number): number {
+  return flops / (EXPECTED_SHARE * gemmPeak * 1e9);
 }

@@ -8,7 +8,7 @@ import { createT5 } from "../../models/t5/t5.js";
 import { createByteTokenizer } from "../../tokenizers/byte-tokenizer.js";
 
 /** Writes a T5 of some thousand random weights whose tokens are bytes. */
-export async function writeTinyBase(folder: string): Promise<void> {
+export async function writeTinyBase(folder: string, seed = 1): Promise<void> {
   const tokenizer = createByteTokenizer();
   const config = parseT5Config({
     architectures: ["T5ForConditionalGeneration"],
@@ -24,7 +24,7 @@ export async function writeTinyBase(folder: string): Promise<void> {
     decoder_start_token_id: 0,
   });
   await mkdir(folder, { recursive: true });
-  await saveModelFolder(folder, { config, tensors: initialTensors(createT5(config).parameters, 1) });
+  await saveModelFolder(folder, { config, tensors: initialTensors(createT5(config).parameters, seed) });
   await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ tokenizer_class: "ByT5Tokenizer" }));
 }
 

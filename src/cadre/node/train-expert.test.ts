@@ -126,6 +126,22 @@ test("the expert is that of the best validation; of equal accuracies the lower l
   expect((expert.accuracy ?? 0) - 1e-6 * expert.loss).toBeCloseTo(best, 8);
 }, 60_000);
 
+test("a training whose validations stay bad ends early, and is over when it is called again", async () => {
+  // At this rate nothing is learned after the first validation.
+  const changes = { validationSteps: 2, overrides: { ...short, steps: 40, learningRate: 30, patience: 2 } };
+  const steps: number[] = [];
+  const onEvent = (event: TrainExpertEvent): void => {
+    if (event.type === "step-end") steps.push(event.step);
+  };
+  const first = await trained("patience", changes, { onEvent });
+  expect(first.steps).toBeLessThan(40);
+  expect(steps.at(-1)).toBe(first.steps);
+  steps.length = 0;
+  const again = await trained("patience", changes, { onEvent });
+  expect(steps).toEqual([]);
+  expect(again).toEqual(first);
+}, 60_000);
+
 test("adapters have PEFT's names and configuration", async () => {
   await trained("peft", { overrides: { ...short, steps: 2 } });
   const config: unknown = JSON.parse(await readFile(join(folder, "experts/peft/adapter_config.json"), "utf8"));
@@ -200,9 +216,40 @@ test("a definition stands before the input; rows of the validation file are not 
   expect(data.train.every(({ input }) => start.every((id, index) => input[index] === id))).toBe(true);
 });
 
+test("a table, a list and lines of the same rows give the same data", async () => {
+  const rows = letterRows(12);
+  await writeFile(join(folder, "same.jsonl"), linesOf(rows));
+  await writeFile(join(folder, "same.json"), `\n${JSON.stringify(rows)}`);
+  await writeFile(
+    join(folder, "same.csv"),
+    `text,label\n${rows.map((row) => `${row.input},${row.target}`).join("\n")}`,
+  );
+  const [lines, list, table] = [
+    await read({ task: "same.jsonl" }),
+    await read({ task: "same.json" }),
+    await read({ task: "same.csv" }),
+  ];
+  expect(lines).toMatchObject({ name: "same", hasChoices: true });
+  expect([lines.train.length, lines.validation.length]).toEqual([9, 3]);
+  expect(list).toEqual(lines);
+  expect(table).toEqual(lines);
+});
+
+test("rows that name their split are divided so, and test rows stay out", async () => {
+  const splits = ["train", "validation", "test", "train", "train"];
+  const inputsOf = letterRows(5).map(({ input }) => input);
+  const rows = letterRows(5).map((row, index) => ({ ...row, split: splits[index] }));
+  await writeFile(join(folder, "splits.jsonl"), linesOf(rows));
+  const { train, validation } = await read({ task: "splits.jsonl" });
+  expect(validation.map(({ example }) => example.input)).toEqual([inputsOf[1]]);
+  const tokenizer = await createByteTokenizer();
+  const inputs = train.map(({ input }) => tokenizer.decode(input));
+  expect(inputs.sort()).toEqual([inputsOf[0], inputsOf[3], inputsOf[4]].sort());
+});
+
 test.each<[string, Record<string, unknown>, string]>([
-  ["", {}, "the file is empty"],
-  ['{"input": "a", "target": "yes"}\n{"input": "b"}\n', {}, "line 2: expected a target (or output), found none"],
+  ["", {}, "bad.jsonl: expected rows, found none"],
+  ['{"input": "a", "target": "yes"}\n{"input": "b"}\n', {}, "line 2: expected a field that holds the target"],
   ['{"input": "a", "target": "yes"}\nnot json\n', {}, "line 2: expected a JSON object"],
   ['{"input": "", "target": "yes"}\n', {}, "line 1"],
   [
@@ -224,7 +271,8 @@ test.each<[string, Record<string, unknown>, string]>([
 
 test.each([
   ["none.jsonl", "not-found", "cannot read"],
-  ["none.csv", "unsupported", "expected a .json file with Definition and Instances, or .jsonl"],
+  ["none.json", "not-found", "cannot read"],
+  ["none.txt", "unsupported", "expected a .json file with Definition and Instances, or rows of input and target in"],
 ])("%s is refused", async (task, code, message) => {
   await expect(read({ task })).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
 });

@@ -1,54 +1,30 @@
+import { open } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { at } from "../../core/at.js";
 import { CadreError } from "../../core/errors.js";
-import { sha256 } from "../../core/hash.js";
+import { wrapSystemError } from "../../core/node/system-error.js";
 import { createRandom } from "../../core/random.js";
-import { encodeExample, withoutWrongChoices } from "../../mixtures/encode-example.js";
-import { type EncodedExample, truncateExample } from "../../mixtures/encoded-example.js";
 import { findGeneratedTask, generateSplits, instanceText } from "../../tasks/generated/index.js";
 import { INPUT_TEMPLATE } from "../../tasks/instructions.js";
+import { ROW_READERS } from "../../tasks/node/file-rows.js";
 import { readInstructions } from "../../tasks/node/read-instructions.js";
+import { readUserTasks } from "../../tasks/node/read-user-tasks.js";
 import type { Example, Instance, Task } from "../../tasks/task.js";
 import { renderExample } from "../../tasks/template.js";
+import type { UserExample } from "../../tasks/user-task.js";
 import type { Tokenizer } from "../../tokenizers/tokenizer.js";
+import { encodeTrainingData, type PlacedExample, type TrainingData } from "../training-data.js";
 import type { TrainingRecipe } from "../training-recipe.js";
-import { readExampleRows } from "./read-example-rows.js";
 
 /** Most rows that are drawn of a generated task. */
 const GENERATED_ROWS = 3000;
 /** Longer definitions stay out of the input: they would crowd out the instance. */
 const MAX_DEFINITION_CHARACTERS = 300;
-/** Most tokens of all choices of a row together, of which scoring must hold the states at once. */
-export const MAX_CHOICE_TOKENS = 4096;
-
-/** A validation row, and the same as token ids. */
-export interface ValidationRow {
-  readonly example: Example;
-  readonly encoded: EncodedExample;
-}
-
-/** What a training of one expert reads. */
-export interface TrainingData {
-  readonly name: string;
-  /** Cut to the recipe's lengths; without wrong choices where the loss over choices does not count. */
-  readonly train: readonly EncodedExample[];
-  /** The training rows' first answers. */
-  readonly trainLabels: readonly string[];
-  readonly validation: readonly ValidationRow[];
-  /** Every validation row has choices: accuracy by rank classification is defined. */
-  readonly hasChoices: boolean;
-  /** Training rows that were left out because their input is that of a validation row. */
-  readonly repeatedRows: number;
-  /** Rows above the recipe's `maxRows`, not trained on. */
-  readonly rowsOverLimit: number;
-  /** Training rows of which something was cut. */
-  readonly truncatedRows: number;
-  /** SHA-256 of what is trained and validated on. */
-  readonly hash: string;
-}
+/** Bytes of a JSON file that are read to tell a list from a document. */
+const SNIFFED_BYTES = 1024;
 
 /**
- * Reads a recipe's task and divides it.
+ * Reads a recipe's task and divides it. Where the rows of a data file name their `split`, that is how: rows of the test split stay out.
  * @param recipeFolder Where the recipe's relative paths begin.
  * @throws CadreError `not-found`; `io`; `unsupported` for another kind of file; `invalid-file` naming the row: broken, an answer that is none of
  * the choices, too many choices for the batch; too few rows.
@@ -68,45 +44,17 @@ export async function readTrainingData(
       `${task.where}: expected rows to train on and others for validation, got ${rows.length} and ${validation.length}; add rows, or change validation`,
     );
   }
-  const withChoices = expert.losses.choices > 0;
-  let truncatedRows = 0;
-  const encode = ({ task: of, instance, where }: Row) => {
-    const example = exampleOf(of, instance, where);
-    return { example, encoded: encodeExample(example, tokenizer), where };
-  };
-  const limits = { inputLength: expert.batch.inputLength, targetLength: expert.batch.targetLength };
-  const train = rows.map((row) => {
-    const { encoded, where } = encode(row);
-    const seen = withChoices ? encoded : withoutWrongChoices(encoded);
-    expectChoicesFit(seen, { where, limit: limits.targetLength, field: "overrides.batch.targetLength" });
-    const { example, inputTokensCut, targetTokensCut } = truncateExample(seen, limits);
-    truncatedRows += inputTokensCut + targetTokensCut > 0 ? 1 : 0;
-    return example;
-  });
-  const scored = validation.map((row): ValidationRow => {
-    const { example, encoded, where } = encode(row);
-    expectChoicesFit(encoded, { where, limit: MAX_CHOICE_TOKENS });
-    // A cut choice would be another choice; an answer that stands alone may be cut as in training.
-    const targetLength = encoded.targets.length > 1 ? MAX_CHOICE_TOKENS : limits.targetLength;
-    return { example, encoded: truncateExample(encoded, { ...limits, targetLength }).example };
-  });
-  if (expert.losses.tokens === 0 && train.every(({ targets }) => targets.length < 2)) {
-    throw new CadreError(
-      "invalid-config",
-      `${task.where}: expected rows with choices, since only the loss over choices counts; give choices, or overrides.losses.tokens`,
-    );
-  }
-  return {
-    name: task.name,
-    train,
-    trainLabels: rows.map(({ instance }) => at(instance.targets, 0)),
-    validation: scored,
-    hasChoices: scored.every(({ encoded }) => encoded.targets.length > 1),
-    repeatedRows: task.rows.length - fresh.length,
-    rowsOverLimit: fresh.length - rows.length,
-    truncatedRows,
-    hash: await hashExamples([...train, ...scored.map(({ encoded }) => encoded)]),
-  };
+  return encodeTrainingData(
+    {
+      name: task.name,
+      where: task.where,
+      train: rows.map(placedExample),
+      validation: validation.map(placedExample),
+      repeatedRows: task.rows.length - fresh.length,
+      rowsOverLimit: fresh.length - rows.length,
+    },
+    { recipe: expert, tokenizer },
+  );
 }
 
 /** An instance with its task, and what errors call it. */
@@ -120,6 +68,15 @@ interface Rows {
   readonly name: string;
   readonly where: string;
   readonly rows: readonly Row[];
+}
+
+/** A file's task. */
+interface ReadTask {
+  readonly task: Task;
+  /** What errors call its instances, in their order. */
+  readonly places: readonly string[];
+  /** How many of the first instances are for validation, where the rows say so themselves. */
+  readonly validationRows?: number;
 }
 
 async function readSplits(
@@ -137,41 +94,84 @@ async function readSplits(
       test: 0,
     });
     const where = `generated task ${generated}`;
-    return { task: rowsOf(splits.train, where), validation: rowsOf(splits.validation, where).rows };
+    const all = (task: Task): Rows => rowsOf({ task, places: placesOf(task, where) }, where);
+    return { task: all(splits.train), validation: all(splits.validation).rows };
   }
   const path = resolve(recipeFolder, file ?? "");
-  const task = rowsOf(withChoices(await readTask(path), recipe), path);
+  const read = await readTask(path, expert.seed);
+  const task = rowsOf({ ...read, task: withChoices(read.task, recipe) }, path);
   if (typeof validation === "string") {
     const other = resolve(recipeFolder, validation);
+    const found = await readTask(other, expert.seed);
     // The training file says what may be chosen, so that both files mean the same by "answers".
     const choices = task.rows[0]?.task.choices;
-    const read = await readTask(other);
-    const own = choices === undefined ? read : { ...read, choices };
-    return { task: shuffled(task, expert.seed), validation: rowsOf(own, other).rows };
+    const own = choices === undefined ? found : { ...found, task: { ...found.task, choices } };
+    const rest = { ...task, rows: task.rows.slice(read.validationRows ?? 0) };
+    return { task: shuffled(rest, expert.seed), validation: rowsOf(own, other).rows };
   }
-  const mixed = shuffled(task, expert.seed);
-  const kept = Math.ceil(validation * mixed.rows.length);
+  const mixed = read.validationRows === undefined ? shuffled(task, expert.seed) : task;
+  const kept = read.validationRows ?? Math.ceil(validation * mixed.rows.length);
   return { task: { ...mixed, rows: mixed.rows.slice(kept) }, validation: mixed.rows.slice(0, kept) };
 }
 
-async function readTask(path: string): Promise<Task> {
+async function readTask(path: string, seed: number): Promise<ReadTask> {
   const ending = extname(path).toLowerCase();
-  const task =
-    ending === ".json"
-      ? await readInstructions(path)
-      : ending === ".jsonl" || ending === ".ndjson"
-        ? await readExampleRows(path)
-        : undefined;
-  if (task === undefined) {
+  if (ending === ".json" && !(await holdsList(path))) {
+    const task = await readInstructions(path);
+    return { task, places: placesOf(task, path) };
+  }
+  if (!Object.hasOwn(ROW_READERS, ending)) {
     throw new CadreError(
       "unsupported",
-      `${path}: expected a .json file with Definition and Instances, or .jsonl (.ndjson) with rows of input and target`,
+      `${path}: expected a .json file with Definition and Instances, or rows of input and target in ${Object.keys(ROW_READERS).join(", ")}`,
     );
   }
-  if (task.instances.length === 0) {
-    throw new CadreError("invalid-file", `${path}: expected at least one row, the file is empty`);
+  return readRows(path, seed);
+}
+
+/** A data file's rows; the first bad one is an error. */
+async function readRows(path: string, seed: number): Promise<ReadTask> {
+  const { tasks } = await readUserTasks(path, { seed, strict: true });
+  const task = at(tasks, 0);
+  const [template] = task.templates;
+  const { train, validation, test } = task.splits;
+  const isMade = task.splitFrom === "made";
+  const examples = isMade
+    ? [...train, ...validation, ...test].sort((left, right) => left.instance - right.instance)
+    : [...validation, ...createRandom(seed).shuffle([...train])];
+  return {
+    task: {
+      name: task.name,
+      definition: "",
+      templates: [INPUT_TEMPLATE],
+      instances: examples.map(({ input, targets, choices }) => ({
+        fields: { input },
+        targets,
+        // A recipe says whether the answers are choices.
+        ...(choices === undefined || template?.choicesFrom === "inferred" ? {} : { choices }),
+      })),
+    },
+    places: examples.map(placeOf),
+    ...(isMade ? {} : { validationRows: validation.length }),
+  };
+}
+
+async function holdsList(path: string): Promise<boolean> {
+  try {
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SNIFFED_BYTES), 0, SNIFFED_BYTES, 0);
+    return /^\ufeff?\s*\[/.test(buffer.toString("utf8", 0, bytesRead));
+  } catch (error) {
+    throw wrapSystemError(error, `cannot read ${path}`);
   }
-  return task;
+}
+
+function placeOf({ place }: UserExample): string {
+  return `${place.file}: line ${place.line}`;
+}
+
+function placesOf({ instances }: Task, where: string): string[] {
+  return instances.map((_, index) => `${where}: row ${index + 1}`);
 }
 
 /** A file's task with the recipe's choices. */
@@ -184,16 +184,23 @@ function withChoices(task: Task, { choices }: TrainingRecipe): Task {
   return { ...task, choices: list };
 }
 
-function rowsOf(task: Task, where: string): Rows {
+function rowsOf({ task, places }: ReadTask, where: string): Rows {
+  if (task.instances.length === 0) {
+    throw new CadreError("invalid-file", `${where}: expected at least one row, found none`);
+  }
   return {
     name: task.name,
     where,
-    rows: task.instances.map((instance, index) => ({ task, instance, where: `${where}: row ${index + 1}` })),
+    rows: task.instances.map((instance, index) => ({ task, instance, where: at(places, index) })),
   };
 }
 
 function shuffled(rows: Rows, seed: number): Rows {
   return { ...rows, rows: createRandom(seed).shuffle([...rows.rows]) };
+}
+
+function placedExample({ task, instance, where }: Row): PlacedExample {
+  return { example: exampleOf(task, instance, where), where };
 }
 
 /** By the task's first template; what is a whole input already gets the definition before it. */
@@ -214,27 +221,4 @@ function exampleOf(task: Task, instance: Instance, where: string): Example {
   return template === INPUT_TEMPLATE && definition !== "" && definition.length <= MAX_DEFINITION_CHARACTERS
     ? { ...example, input: `${definition}\n${example.input}` }
     : example;
-}
-
-function expectChoicesFit(
-  { targets }: EncodedExample,
-  { where, limit, field }: { readonly where: string; readonly limit: number; readonly field?: string },
-): void {
-  const tokens = targets.reduce((sum, { length }) => sum + length, 0);
-  if (targets.length > 1 && tokens > limit) {
-    throw new CadreError(
-      "invalid-file",
-      `${where}: expected choices of at most ${limit} tokens together, got ${tokens} in ${targets.length} choices; ` +
-        (field === undefined ? "shorten them" : `raise ${field}, or set overrides.losses.choices to 0`),
-    );
-  }
-}
-
-async function hashExamples(examples: readonly EncodedExample[]): Promise<string> {
-  const hashes: string[] = [];
-  for (const { input, targets, correct } of examples) {
-    const ids = [...input, -1, ...targets.flatMap((target) => [...target, -1]), correct];
-    hashes.push(await sha256(new Uint8Array(Int32Array.from(ids).buffer)));
-  }
-  return sha256(new TextEncoder().encode(hashes.join()));
 }

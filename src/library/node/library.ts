@@ -11,6 +11,7 @@ import {
   LIBRARY_FORMAT,
   LIBRARY_VERSION,
   type LibraryFile,
+  type LibraryRouting,
   MAX_LIBRARY_BYTES,
   parseLibraryFile,
   serializeLibraryFile,
@@ -54,6 +55,10 @@ export interface Library {
   readonly base: BaseReference;
   /** What embedded the keys; undefined while no expert has any. @throws CadreError as `openLibrary`. */
   readonly keyEncoder: () => Promise<KeyEncoder | undefined>;
+  /** How a router searches the keys; undefined while nobody has chosen. @throws CadreError as `openLibrary`. */
+  readonly routing: () => Promise<LibraryRouting | undefined>;
+  /** Records how a router is to search the keys; unknown fields of an earlier choice stay. @throws CadreError `io`, or as `openLibrary`. */
+  readonly setRouting: (routing: LibraryRouting) => Promise<void>;
   /** All experts by id in ascending order. @throws CadreError of the first one that is damaged; `scan` goes on. */
   readonly list: () => Promise<readonly ExpertEntry[]>;
   /** All experts and all problems that their manifests show; the files' content is `verifyLibrary`'s business. */
@@ -100,6 +105,25 @@ export async function createLibrary(path: string, { base }: { readonly base: Bas
   await makeFolder(join(root, EXPERTS_FOLDER));
   await createFileAtomic(join(root, LIBRARY_FILE), serializeLibraryFile(file));
   return openLibrary(root, { base });
+}
+
+/**
+ * Opens a library for a base, or makes it where there is none.
+ * @throws CadreError as `openLibrary` and `createLibrary`.
+ */
+export async function openOrCreateLibrary(path: string, { base }: { readonly base: BaseReference }): Promise<Library> {
+  try {
+    return await openLibrary(path, { base });
+  } catch (error) {
+    if (!(CadreError.isInstance(error) && error.code === "not-found")) throw error;
+  }
+  try {
+    return await createLibrary(path, { base });
+  } catch (error) {
+    // Another process was quicker.
+    if (CadreError.isInstance(error) && error.code === "already-exists") return openLibrary(path, { base });
+    throw error;
+  }
 }
 
 /**
@@ -156,7 +180,7 @@ export async function openLibrary(path: string, { base: wanted }: OpenLibraryOpt
   async function recordEncoder(encoder: KeyEncoder): Promise<void> {
     const file = await readLibraryFile(root);
     if (file.keyEncoder === undefined) {
-      await writeFileAtomic(join(root, LIBRARY_FILE), serializeLibraryFile({ ...file, keyEncoder: encoder }));
+      await writeLibraryFile(root, { ...file, keyEncoder: encoder });
     } else {
       checkEncoder(file.keyEncoder, { found: encoder, where: root });
     }
@@ -178,6 +202,11 @@ export async function openLibrary(path: string, { base: wanted }: OpenLibraryOpt
     path: root,
     base,
     keyEncoder: async () => (await readLibraryFile(root)).keyEncoder,
+    routing: async () => (await readLibraryFile(root)).routing,
+    async setRouting(routing) {
+      const file = await readLibraryFile(root);
+      await writeLibraryFile(root, { ...file, routing: { ...file.routing, ...routing } });
+    },
     list,
     scan,
     find,
@@ -242,6 +271,10 @@ async function readLibraryFile(root: string): Promise<LibraryFile> {
     throw error;
   });
   return parseLibraryFile(bytes, { where });
+}
+
+function writeLibraryFile(root: string, file: LibraryFile): Promise<void> {
+  return writeFileAtomic(join(root, LIBRARY_FILE), serializeLibraryFile(file));
 }
 
 /** The manifest of an entry, checked against its folder's name and the library. */

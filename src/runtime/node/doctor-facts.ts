@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { systemCodeOf } from "../../core/node/system-error.js";
 import { measureGemmPeak } from "../gemm-peak.js";
 import { cpuQuota } from "./cpu-quota.js";
-import { hasCudaLibraries, runtimeFolder } from "./gpu-check.js";
+import { hasCudaLibraries, hasSwiftShader, runtimeFolder } from "./gpu-check.js";
 import { openDevice } from "./open-device.js";
 import { currentPlatform, type Platform } from "./platform.js";
 import { type ProbeResult, probeRuntime } from "./runtime-probe.js";
@@ -43,6 +43,8 @@ export interface DoctorFacts {
   readonly cuda: ProbeResult;
   /** Whether onnxruntime-node has its CUDA libraries beside it. */
   readonly hasCudaLibraries: boolean;
+  /** Whether chromium's Vulkan driver for the processor is where Debian puts it. */
+  readonly hasSwiftShader: boolean;
   readonly cpu: CpuTrial;
   readonly folders: readonly FolderFacts[];
 }
@@ -69,6 +71,7 @@ export async function gatherDoctorFacts(folders: Readonly<Record<string, string>
     webgpu,
     cuda,
     hasCudaLibraries: hasCudaLibraries(packageFolder, platform),
+    hasSwiftShader: hasSwiftShader(),
     cpu: runtime.ok ? await tryCpu() : { failure: runtime.failure },
     folders: await Promise.all(Object.entries(folders).map(([name, path]) => folderFacts(name, path))),
   };

@@ -19,6 +19,7 @@ const healthy: DoctorFacts = {
   webgpu: noGpu,
   cuda: noGpu,
   hasCudaLibraries: false,
+  hasSwiftShader: false,
   cpu: { gigaflops: 402.4 },
   folders: [{ name: "cache", path: "/home/a/.cache", exists: true, writable: true, freeBytes: 50 * GB }],
 };
@@ -66,6 +67,12 @@ test.each([
   });
   expect(findings[3]?.text).toContain("8 threads");
   expect(JSON.stringify(findings)).not.toMatch(/shared object|Cannot find/);
+});
+
+test("where chromium's driver is there, the advice is to name it, else to install it", () => {
+  const variable = "VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json";
+  expect(finding({}, "webgpu")?.advice).toContain(`apt-get install chromium libvulkan1, then ${variable}`);
+  expect(finding({ hasSwiftShader: true }, "webgpu")?.advice).toContain(`for tests: ${variable}`);
 });
 
 test("little memory, a narrow container and a full disk are warnings, not failures", () => {

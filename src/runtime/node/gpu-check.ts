@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { CadreError } from "../../core/errors.js";
 import type { DeviceKind } from "../device.js";
-import { explainCudaFailure, explainWebgpuFailure } from "./gpu-failure.js";
+import { explainCudaFailure, explainWebgpuFailure, SWIFTSHADER } from "./gpu-failure.js";
 import { type Explanation, explainLoadFailure } from "./load-failure.js";
 import { currentPlatform, type Platform } from "./platform.js";
 import { type ProbeResult, probeRuntime } from "./runtime-probe.js";
@@ -27,6 +27,7 @@ export async function checkGpu(kind: GpuKind): Promise<void> {
         runtime,
         platform,
         hasCudaLibraries: hasCudaLibraries(runtimeFolder(), platform),
+        hasSwiftShader: hasSwiftShader(),
       })
     : explainLoadFailure(runtime.failure, platform);
   throw new CadreError("unavailable", `openDevice: ${kind}: ${reason}; ${advice} (cadre doctor tells more)`, {
@@ -42,16 +43,18 @@ export function explainGpuFailure(
     runtime,
     platform,
     hasCudaLibraries: hasLibraries,
+    hasSwiftShader: hasSoftwareDriver,
   }: {
     readonly trial: Extract<ProbeResult, { ok: false }>;
     readonly runtime: Extract<ProbeResult, { ok: true }>;
     readonly platform: Platform;
     readonly hasCudaLibraries: boolean;
+    readonly hasSwiftShader: boolean;
   },
 ): Explanation {
   const failure = { offered: runtime.devices.includes(kind), failure: trial.failure };
   return kind === "webgpu"
-    ? explainWebgpuFailure(failure, platform)
+    ? explainWebgpuFailure(failure, { platform, hasSwiftShader: hasSoftwareDriver })
     : explainCudaFailure(failure, { platform, hasLibraries });
 }
 
@@ -68,4 +71,9 @@ export function runtimeFolder(): string | undefined {
 export function hasCudaLibraries(packageFolder: string | undefined, { os, arch }: Platform): boolean {
   const library = `bin/napi-v6/${os}/${arch}/libonnxruntime_providers_cuda.so`;
   return packageFolder !== undefined && existsSync(join(packageFolder, library));
+}
+
+/** Whether the driver that Debian's chromium brings is there. */
+export function hasSwiftShader(): boolean {
+  return existsSync(SWIFTSHADER);
 }

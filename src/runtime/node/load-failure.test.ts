@@ -99,18 +99,59 @@ test("openDevice says the same words", async () => {
   });
 });
 
-const noVulkan =
-  "Failed to get a WebGPU adapter: No supported adapters\nWarning: Couldn't load Vulkan: libvulkan.so.1: cannot open shared object file";
+const noAdapter = "Failed to get a WebGPU adapter: No supported adapters\n";
+const loaderNoise = "error: XDG_RUNTIME_DIR is invalid or not set in the environment.\n";
 
+// As onnxruntime-node 1.30 and libvulkan1 1.3.239 write them.
 test.each([
-  ["not in the build", { offered: false, failure: "" }, "has no webgpu", "cpu"],
-  ["no loader", { offered: true, failure: noVulkan }, "libvulkan.so.1) is missing", "libvulkan1"],
-  ["no driver", { offered: true, failure: "No supported adapters" }, "no Vulkan driver", "mesa-vulkan-drivers"],
-  ["anything else", { offered: true, failure: "odd\nstack" }, "failed: odd", "cpu"],
-])("webgpu, %s", (_, failure, reason, advice) => {
-  const explained = explainWebgpuFailure(failure, linux);
+  ["not in the build", false, "", "has no webgpu", "cpu"],
+  [
+    "no loader",
+    true,
+    `${noAdapter}Warning: Couldn't load Vulkan: libvulkan.so.1: cannot open shared object file`,
+    "libvulkan.so.1) is missing",
+    "libvulkan1",
+  ],
+  [
+    "no driver",
+    true,
+    `${noAdapter}Warning: vkCreateInstance: Found no drivers!\nWarning: vkCreateInstance failed with VK_ERROR_INCOMPATIBLE_DRIVER\n`,
+    "no Vulkan driver is installed",
+    "mesa-vulkan-drivers",
+  ],
+  [
+    "a driver that is named and not there",
+    true,
+    `${noAdapter}Warning: loader_get_json: Failed to open JSON file /x/icd.json\nWarning: vkCreateInstance: Found no drivers!\n`,
+    "the Vulkan driver /x/icd.json is not there",
+    "VK_ICD_FILENAMES",
+  ],
+  [
+    "drivers without a GPU",
+    true,
+    `${noAdapter}Error: Loader Message: setup_loader_term_phys_devs:  Failed to detect any valid GPUs in the current config\n`,
+    "no installed Vulkan driver finds a GPU",
+    "--device /dev/dri",
+  ],
+  [
+    "Debian 12's driver for the processor",
+    true,
+    `${noAdapter}${loaderNoise}Warning: Vulkan shaderUniform*ArrayDynamicIndexing required.\n - While initializing adapter (backend=BackendType::Vulkan)\n`,
+    "refuses the Vulkan driver that it found (Vulkan shaderUniform*ArrayDynamicIndexing required)",
+    "apt-get install chromium libvulkan1, then VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json",
+  ],
+  ["anything else", true, "odd\nstack", "failed: odd", "cpu"],
+])("webgpu, %s", (_, offered, failure, reason, advice) => {
+  const explained = explainWebgpuFailure({ offered, failure }, { platform: linux, hasSwiftShader: false });
   expect(explained.reason).toContain(reason);
   expect(explained.advice).toContain(advice);
+  expect(JSON.stringify(explained)).not.toMatch(/vkCreateInstance|loader_get_json|shared object|XDG/);
+});
+
+test("webgpu without a GPU on macOS: nothing about Vulkan", () => {
+  const platform = { os: "darwin", arch: "arm64", isMusl: false };
+  const explained = explainWebgpuFailure({ offered: true, failure: noAdapter }, { platform, hasSwiftShader: false });
+  expect(explained).toEqual({ reason: "no GPU was found", advice: "update the graphics driver" });
 });
 
 test.each([

@@ -1,0 +1,203 @@
+import { relative } from "node:path";
+import type { LibraryPlan } from "../cadre/node/library-plan.js";
+import { planLibrary } from "../cadre/node/library-plan.js";
+import { type TrainExpertsOptions, type TrainExpertsReport, trainExperts } from "../cadre/node/train-experts.js";
+import { CadreError, EXIT_CODES } from "../core/errors.js";
+import { parseConfig } from "../core/parse-config.js";
+import {
+  type ExpertOverrides,
+  type ExpertRecipe,
+  type ExpertRecipeName,
+  expertRecipeSchema,
+  expertRecipes,
+  withOverrides,
+} from "../experts/expert-recipe.js";
+import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
+import { comparisonReport } from "../report/comparison-report.js";
+import { renderText } from "../report/render-text.js";
+import { openDevice } from "../runtime/node/open-device.js";
+import { readUserTasks, type UserTasks } from "../tasks/node/read-user-tasks.js";
+import { countProblems } from "../tasks/user-task.js";
+import { duration } from "./duration.js";
+import { choiceOption, deviceOptions, numberOption } from "./options.js";
+import { createTrainTasksDisplay } from "./train-tasks-display.js";
+
+/** Options of `cadre train PATH…`, as commander gives them. */
+export interface TrainTasksOptions {
+  readonly library?: string;
+  readonly base?: string;
+  readonly recipe?: string;
+  readonly steps?: string;
+  readonly seed?: string;
+  readonly mode?: string;
+  readonly per?: string;
+  readonly template?: readonly string[];
+  readonly answerChoices?: string;
+  readonly choices?: readonly string[];
+  readonly keyTexts?: boolean;
+  readonly replace?: boolean;
+  readonly strict?: boolean;
+  readonly run?: string;
+  readonly dryRun?: boolean;
+  readonly offline?: boolean;
+  readonly device?: string;
+  readonly threads?: string;
+  readonly json?: boolean;
+}
+
+/** `cadre train PATH…`: one expert for each task, a multitask model beside them, and the table that compares them. */
+export async function trainTasks(paths: readonly string[], options: TrainTasksOptions): Promise<void> {
+  const where = deviceOptions(options);
+  const mode = choiceOption("mode", options.mode ?? "both", ["experts", "multitask", "both"]);
+  const per = choiceOption("per", options.per ?? "task", ["task", "template"]);
+  const recipe = recipeOf(options);
+  if (options.library === undefined) {
+    throw new CadreError(
+      "invalid-argument",
+      `train: expected --library FOLDER for the experts of ${paths.join(", ")}, got none`,
+    );
+  }
+  const json = options.json ?? false;
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.once("SIGINT", interrupt);
+  const display = createTrainTasksDisplay({ json });
+  try {
+    const { signal } = interrupted;
+    const read = await readUserTasks(paths, { ...readOptions(options), seed: recipe.seed, signal });
+    display.onTasks(read);
+    const name = options.base ?? PACKAGED_BASE;
+    const offline = options.offline === true ? { offline: true } : {};
+    const folder = await resolveBase(name, { ...offline, signal, onProgress: display.onEvent });
+    await using device = await openDevice(where);
+    const plan = await planLibrary({ tasks: read.tasks, base: { folder }, recipe, mode, per, device, signal });
+    if (options.dryRun === true) {
+      display.stop();
+      console.log(json ? JSON.stringify({ recipe, plan }, null, 2) : describePlan(plan, { read, recipe }));
+      return;
+    }
+    display.say(estimateLine(plan));
+    const settings: TrainExpertsOptions = {
+      library: options.library,
+      base: name,
+      recipe,
+      mode,
+      per,
+      replace: options.replace ?? false,
+      keyTexts: options.keyTexts === true ? "stored" : "none",
+      ...(options.run === undefined ? {} : { runFolder: options.run }),
+      ...offline,
+      device,
+      signal,
+      onEvent: display.onEvent,
+    };
+    const report = await trainExperts(read.tasks, settings);
+    display.stop();
+    finish(
+      {
+        ...report,
+        failed: [...read.failed.map((task) => ({ task: task.name, reason: task.reason })), ...report.failed],
+      },
+      json,
+    );
+  } catch (error) {
+    display.stop();
+    if (interrupted.signal.aborted && CadreError.isInstance(error) && error.code === "aborted") {
+      throw new CadreError("aborted", `stopped ${display.where()}; the same command goes on from there`, {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
+
+/** Prints what came of it; exit code 3 where a task has no expert. */
+function finish(report: TrainExpertsReport, json: boolean): void {
+  const { library, failed, judged, experts, seconds, runFolder } = report;
+  if (failed.length > 0) process.exitCode = EXIT_CODES.input;
+  if (json) {
+    const { comparison, resultsFile, page } = judged ?? {};
+    console.log(
+      JSON.stringify({ library, runFolder, experts, failed, comparison, resultsFile, page, seconds }, null, 2),
+    );
+    return;
+  }
+  if (judged !== undefined) {
+    console.log(`\n${renderText(comparisonReport(judged.comparison, { title: "What your tasks gain" }))}`);
+  }
+  for (const { task, reason } of failed) console.error(`no expert: ${task}: ${reason}`);
+  console.log(`library    ${shown(library)} (${experts.length} of these tasks; cadre experts list ${shown(library)})`);
+  if (judged !== undefined) console.log(`page       ${shown(judged.page)}\nanswers    ${shown(judged.resultsFile)}`);
+  console.log(`time       ${duration(seconds)}`);
+}
+
+/** A path as a person would type it. */
+function shown(path: string): string {
+  const near = relative("", path);
+  return near === "" ? "." : near.startsWith("..") ? path : near;
+}
+
+function readOptions({ template, answerChoices, choices, strict }: TrainTasksOptions) {
+  const templates = template?.map((text) => ({ text, ...(answerChoices === undefined ? {} : { answerChoices }) }));
+  return {
+    ...(templates === undefined ? {} : { templates }),
+    ...(choices === undefined ? {} : { choices }),
+    ...(strict === undefined ? {} : { strict }),
+  };
+}
+
+/** @throws CadreError `invalid-argument` */
+function recipeOf({ recipe, steps, seed }: TrainTasksOptions): ExpertRecipe {
+  const names = Object.keys(expertRecipes) as ExpertRecipeName[];
+  const name = choiceOption("recipe", recipe ?? "mini", names);
+  const overrides: ExpertOverrides = {
+    ...(steps === undefined
+      ? {}
+      : { steps: numberOption("steps", steps, { minimum: 1, maximum: 1e9, integer: true }) }),
+    ...(seed === undefined
+      ? {}
+      : { seed: numberOption("seed", seed, { minimum: 0, maximum: 2 ** 32 - 1, integer: true }) }),
+  };
+  const warmup =
+    overrides.steps === undefined ? {} : { warmupSteps: Math.min(overrides.steps, expertRecipes[name].warmupSteps) };
+  return parseConfig(expertRecipeSchema, withOverrides(name, { ...overrides, ...warmup }), {
+    where: `train: recipe ${name}`,
+    code: "invalid-argument",
+  });
+}
+
+function estimateLine({ totals, experts, multitask, multitaskOneBudget }: LibraryPlan): string {
+  const models = [multitask, multitaskOneBudget].filter((model) => model !== undefined).length;
+  const what = [
+    ...(experts.length === 0 ? [] : [`${experts.length} expert${experts.length === 1 ? "" : "s"}`]),
+    ...(models === 0 ? [] : [`${models} multitask models`]),
+  ].join(" and ");
+  return `estimate   ${duration(totals.seconds)} of training for ${what} (${totals.steps} steps, ${(totals.flops / 1e12).toFixed(1)} TFLOP), about ${gibibytes(totals.peakBytes)} of memory; judging comes after`;
+}
+
+function describePlan(
+  plan: LibraryPlan,
+  { read, recipe }: { readonly read: UserTasks; readonly recipe: ExpertRecipe },
+): string {
+  const all = [...plan.experts, ...[plan.multitask, plan.multitaskOneBudget].filter((model) => model !== undefined)];
+  const nameWidth = Math.max(...all.map(({ task }) => task.length), 0);
+  const bad = read.tasks.reduce((sum, task) => sum + countProblems(task), 0);
+  return [
+    ...all.map(
+      ({ task, trainRows, validationRows, steps, flops, seconds }) =>
+        `${task.padEnd(nameWidth)}  ${trainRows} rows to train on, ${validationRows} for validation; ${steps} steps, ${(flops / 1e12).toFixed(2)} TFLOP, ${duration(seconds)}`,
+    ),
+    ...plan.failed.map(({ task, reason }) => `no expert: ${task}: ${reason}`),
+    ...(bad > 0 ? [`${bad} bad rows are left out; cadre check shows them`] : []),
+    `recipe     ${recipe.delta.kind}, learning rate ${recipe.learningRate}, ${recipe.batch.rows} rows a step`,
+    estimateLine(plan),
+    `memory     ${gibibytes(plan.availableBytes)} available${plan.totals.peakBytes > plan.availableBytes ? ": it would be refused" : ""}`,
+    "dry run: nothing was trained",
+  ].join("\n");
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
