@@ -76,7 +76,7 @@ export async function judgeLibrary(options: JudgeLibraryOptions): Promise<Judged
   const tokenizer = await openTokenizer(options.base.folder);
   const experts = await allExperts(library, { trained, model: base.model });
   const mostRows = rowsPerTask({ experts: experts.length, tasks: options.tasks.length + options.unseen.length });
-  const tasks = judgedTasks(options, mostRows);
+  const tasks = judgedTasks(options, { experts, mostRows });
   if (tasks.length === 0) return undefined;
   const inputLength = recipe.batch.inputLength;
   await using keyMaker = await openKeyMaker({ device, base, baseHash: library.base.hash, tokenizer, library });
@@ -131,15 +131,24 @@ async function allExperts(
   return experts;
 }
 
-/** Test rows of the tasks with an expert, or of all where no experts were trained, and of unseen ones. */
-function judgedTasks({ tasks, unseen, trained, recipe, onEvent }: JudgeLibraryOptions, most: number): EvaluationTask[] {
+/**
+ * Test rows of the tasks with an expert, and of unseen ones; of all where only a multitask model was trained and no task has an expert. Nothing where
+ * nothing was trained: what the library had could have been trained on these rows.
+ */
+function judgedTasks(
+  { tasks, unseen, trained, recipe, onEvent }: JudgeLibraryOptions,
+  { experts, mostRows: most }: { readonly experts: readonly TrainedSystem[]; readonly mostRows: number },
+): EvaluationTask[] {
+  if (trained.experts.length === 0 && trained.multitask === undefined) return [];
   const judged = (task: UserTask, suite: "seen" | "unseen"): EvaluationTask[] => {
     const result: EvaluationTaskResult = evaluationTaskOf(task, { suite, most, seed: recipe.seed });
     if (result.task !== undefined) return [result.task];
     emit(onEvent, { type: "task-not-judged", task: task.name, reason: result.reason });
     return [];
   };
-  const seen = tasks.filter((task) => trained.experts.length === 0 || hasExperts(task, trained.experts));
+  const known = trained.experts.length > 0 ? trained.experts : experts;
+  const own = tasks.filter((task) => hasExperts(task, known));
+  const seen = own.length > 0 ? own : tasks;
   return [...seen.flatMap((task) => judged(task, "seen")), ...unseen.flatMap((task) => judged(task, "unseen"))];
 }
 
