@@ -117,6 +117,7 @@ program
     "a model folder, cadre-mini, or an id on the Hugging Face Hub (default: cadre-mini, or the recipe's)",
   )
   .option("--recipe <name>", "mini or elm: how an expert is trained (default: mini)")
+  .option("--delta <kind>", "full, lora, bottleneck or ia3: what an expert is made of (default: the recipe's)")
   .option("--steps <number>", "steps of each expert (default: the recipe's)")
   .option("--seed <number>", "seed of splits and training (default: the recipe's)")
   .option("--mode <what>", "experts, multitask or both (default: both, which the comparison needs)")
@@ -162,6 +163,7 @@ Exit code: 0, or 3 where a task has no expert.
 Examples:
   $ cadre train ./tasks --library ./library
   $ cadre train ./tasks --library ./library --dry-run
+  $ cadre train ./tasks --library ./library --base google/flan-t5-small --delta lora
   $ cadre train nli.csv --template '{{ premise }} Does it follow: {{ claim }} ||| {{ label }}' --library ./library
   $ cadre train tickets.yaml --base google/flan-t5-small --json > result.json`,
   )

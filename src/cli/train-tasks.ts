@@ -10,6 +10,7 @@ import {
   type ExpertRecipeName,
   expertRecipeSchema,
   expertRecipes,
+  smallBaseDeltas,
   withOverrides,
 } from "../experts/expert-recipe.js";
 import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
@@ -22,11 +23,15 @@ import { duration } from "./duration.js";
 import { choiceOption, deviceOptions, numberOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
 
+/** Weights of a base up to which an expert of all weights is no burden: 100 MB in 16 bits. */
+const MOST_SMALL_PARAMETERS = 50e6;
+
 /** Options of `cadre train PATH…`, as commander gives them. */
 export interface TrainTasksOptions {
   readonly library?: string;
   readonly base?: string;
   readonly recipe?: string;
+  readonly delta?: string;
   readonly steps?: string;
   readonly seed?: string;
   readonly mode?: string;
@@ -77,6 +82,8 @@ export async function trainTasks(paths: readonly string[], options: TrainTasksOp
       return;
     }
     display.say(estimateLine(plan));
+    const advice = adviceOf(plan, recipe);
+    if (advice !== undefined) display.say(advice);
     const settings: TrainExpertsOptions = {
       library: options.library,
       base: name,
@@ -149,10 +156,12 @@ function readOptions({ template, answerChoices, choices, strict }: TrainTasksOpt
 }
 
 /** @throws CadreError `invalid-argument` */
-function recipeOf({ recipe, steps, seed }: TrainTasksOptions): ExpertRecipe {
+function recipeOf({ recipe, delta, steps, seed }: TrainTasksOptions): ExpertRecipe {
   const names = Object.keys(expertRecipes) as ExpertRecipeName[];
+  const kinds = Object.keys(smallBaseDeltas) as ExpertRecipe["delta"]["kind"][];
   const name = choiceOption("recipe", recipe ?? "mini", names);
   const overrides: ExpertOverrides = {
+    ...(delta === undefined ? {} : smallBaseDeltas[choiceOption("delta", delta, kinds)]),
     ...(steps === undefined
       ? {}
       : { steps: numberOption("steps", steps, { minimum: 1, maximum: 1e9, integer: true }) }),
@@ -177,6 +186,14 @@ function estimateLine({ totals, experts, multitask, multitaskOneBudget }: Librar
   return `estimate   ${duration(totals.seconds)} of training for ${what} (${totals.steps} steps, ${(totals.flops / 1e12).toFixed(1)} TFLOP), about ${gibibytes(totals.peakBytes)} of memory; judging comes after`;
 }
 
+/** All weights of a large base for every task is rarely what a person wants. */
+function adviceOf({ experts }: LibraryPlan, { delta }: ExpertRecipe): string | undefined {
+  const parameters = experts[0]?.parameters ?? 0;
+  return delta.kind === "full" && parameters > MOST_SMALL_PARAMETERS
+    ? `advice     every expert holds all ${(parameters / 1e6).toFixed(0)} M weights of this base; --delta lora or --recipe elm makes small ones`
+    : undefined;
+}
+
 function describePlan(
   plan: LibraryPlan,
   { read, recipe }: { readonly read: UserTasks; readonly recipe: ExpertRecipe },
@@ -193,6 +210,7 @@ function describePlan(
     ...(bad > 0 ? [`${bad} bad rows are left out; cadre check shows them`] : []),
     `recipe     ${recipe.delta.kind}, learning rate ${recipe.learningRate}, ${recipe.batch.rows} rows a step`,
     estimateLine(plan),
+    ...[adviceOf(plan, recipe)].filter((line) => line !== undefined),
     `memory     ${gibibytes(plan.availableBytes)} available${plan.totals.peakBytes > plan.availableBytes ? ": it would be refused" : ""}`,
     "dry run: nothing was trained",
   ].join("\n");

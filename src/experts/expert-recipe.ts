@@ -90,6 +90,40 @@ export type ExpertOverrides = z.output<typeof expertOverridesSchema>;
 /** Name of one of `expertRecipes`. */
 export type ExpertRecipeName = "elm" | "mini";
 
+/** How a kind of delta is trained. */
+type DeltaSettings = Pick<ExpertRecipe, "delta" | "learningRate" | "optimizer">;
+
+/**
+ * What is trained on a small base, by its kind: the shapes and rates that `cadre study learnability` found for cadre-mini. The rate of all
+ * weights is relative to their size.
+ */
+export const smallBaseDeltas: Readonly<Record<ExpertRecipe["delta"]["kind"], DeltaSettings>> = {
+  full: { delta: { kind: "full" }, learningRate: 1e-2, optimizer: "adafactor-t5x" },
+  lora: {
+    delta: {
+      kind: "lora",
+      config: {
+        rank: 16,
+        alpha: 32,
+        rankStabilized: false,
+        targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"],
+      },
+    },
+    learningRate: 1e-3,
+    optimizer: "adamw",
+  },
+  bottleneck: {
+    delta: { kind: "bottleneck", config: { reduction: 8 } },
+    learningRate: 3e-3,
+    optimizer: "adamw",
+  },
+  ia3: {
+    delta: { kind: "ia3", config: { targets: ["k", "v", "wo"], feedForwardTargets: ["wo"] } },
+    learningRate: 1e-2,
+    optimizer: "adamw",
+  },
+};
+
 /** The recipes that have a name. */
 export const expertRecipes: Readonly<Record<ExpertRecipeName, z.input<typeof expertRecipeSchema>>> = {
   /**
@@ -111,19 +145,12 @@ export const expertRecipes: Readonly<Record<ExpertRecipeName, z.input<typeof exp
     seed: 42,
     maxRows: 50_000,
   },
-  /** For small bases such as cadre-mini. Provisional: the learnability study (`cadre study learnability`) fixes its figures. */
+  /**
+   * For small bases such as cadre-mini, as the learnability study chose (docs/results/learnability.md): all weights are trained, since
+   * adapters of such a base learn far less in as many steps; an expert takes 2 bytes a weight.
+   */
   mini: {
-    delta: {
-      kind: "lora",
-      config: {
-        rank: 16,
-        alpha: 32,
-        rankStabilized: false,
-        targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"],
-      },
-    },
-    learningRate: 1e-3,
-    optimizer: "adamw",
+    ...smallBaseDeltas.full,
     schedule: "constant",
     warmupSteps: 10,
     steps: 200,
@@ -137,15 +164,21 @@ export const expertRecipes: Readonly<Record<ExpertRecipeName, z.input<typeof exp
   },
 };
 
-/** A named recipe with a user's changes, not yet checked: give it to `expertRecipeSchema`. */
+/**
+ * A named recipe with a user's changes, not yet checked: give it to `expertRecipeSchema`. Another kind of delta in `mini` brings its own rate
+ * and optimizer, as those of all weights do not suit it.
+ */
 export function withOverrides(name: ExpertRecipeName, overrides: ExpertOverrides): Record<string, unknown> {
   const { steps, epochs, ...recipe } = expertRecipes[name];
+  const kind = overrides.delta?.kind;
+  const { learningRate, optimizer } = name === "mini" && kind !== undefined ? smallBaseDeltas[kind] : recipe;
   const length =
     overrides.steps === undefined && overrides.epochs === undefined
       ? { ...(steps === undefined ? {} : { steps }), ...(epochs === undefined ? {} : { epochs }) }
       : {};
   return {
     ...recipe,
+    ...{ learningRate, optimizer },
     ...length,
     ...overrides,
     batch: { ...recipe.batch, ...overrides.batch },

@@ -4,11 +4,11 @@ import { createChoiceScorer } from "../evaluation/score-choices.js";
 import { expertBatchShape } from "../experts/expert-batch.js";
 import {
   deltaOf,
-  type ExpertOverrides,
   type ExpertRecipe,
   expertRecipeSchema,
   expertRecipes,
   optimizerOf,
+  smallBaseDeltas,
   withOverrides,
 } from "../experts/expert-recipe.js";
 import { withoutWrongChoices } from "../mixtures/encode-example.js";
@@ -37,18 +37,11 @@ export interface Arm {
 /** All weights, or a kind of delta. */
 export type Trained = "full" | "lora" | "bottleneck";
 
-/** Targets of the recipe's LoRA, width of the bottleneck beside it. */
-const DELTAS: Readonly<Record<Trained, ExpertOverrides["delta"]>> = {
-  full: { kind: "full" },
-  lora: expertRecipeSchema.parse(expertRecipes.mini).delta,
-  bottleneck: { kind: "bottleneck", config: { reduction: 8 } },
-};
-
 /** How an arm is trained: as the recipe `mini`, but for what makes the arm. All weights have the optimizer whose rates are relative to them. */
 export function armRecipe({ trained, loss, learningRate, steps, seed }: Arm): ExpertRecipe {
   const recipe = withOverrides("mini", {
-    ...{ delta: DELTAS[trained], learningRate, steps, seed, losses: { tokens: 1, choices: loss === "tokens" ? 0 : 1 } },
-    optimizer: trained === "full" ? "adafactor-t5x" : "adamw",
+    ...smallBaseDeltas[trained],
+    ...{ learningRate, steps, seed, losses: { tokens: 1, choices: loss === "tokens" ? 0 : 1 } },
     warmupSteps: Math.min(steps, expertRecipes.mini.warmupSteps),
   });
   return parseConfig(expertRecipeSchema, recipe, { where: "arm", code: "invalid-argument" });
