@@ -47,7 +47,7 @@ export interface JudgeLibraryOptions {
   readonly unseen: readonly UserTask[];
   readonly trained: TrainIntoLibraryResult;
   readonly recipe: ExpertRecipe;
-  /** Finished answers are kept under it; `results.json` is written there. */
+  /** Finished answers are kept under it; `evaluation.json` is written there. */
   readonly runFolder: string;
   readonly signal?: AbortSignal;
   readonly onEvent?: EventHandler<TaskNotJudgedEvent | EvaluationEvent>;
@@ -57,7 +57,7 @@ export interface JudgeLibraryOptions {
 export interface JudgedLibrary {
   readonly results: EvaluationResults;
   readonly comparison: Comparison;
-  /** Path of `results.json`. */
+  /** Path of `evaluation.json`. */
   readonly file: string;
   /** Most rows of a task that were judged. */
   readonly mostRows: number;
