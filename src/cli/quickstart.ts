@@ -15,27 +15,22 @@ import { duration } from "./duration.js";
 import { numberOption, threadsOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
 
-/** Tasks that get an expert. */
+/** Tasks that get an expert; none of their text was in the base's pre-training. */
 const SEEN = [
   "sentiment/museum-visits",
   "topic/club-bulletins",
-  "topic/main-subject",
+  "topic/council-letters",
   "entailment/events",
-  "extraction/when",
-  "extraction/destination-then-country",
+  "intent/bank-chat",
   "intent/library-desk",
-  "intent/travel-desk",
-];
-/** Tasks without one; none of their text was in the base's pre-training. */
-const UNSEEN = [
-  "entailment/heights",
-  "paraphrase/weather-notes",
-  "numbers/fewest-of-three",
+  "intent/repair-orders",
   "extraction/lost-property",
 ];
+/** Tasks without one: three that have the labels of a seen task, and one that no expert knows. */
+const UNSEEN = ["topic/club-diaries", "intent/bank-letters", "intent/library-mail", "paraphrase/weather-notes"];
 const ROWS = { train: 2000, validation: 100, test: 200 };
 /** Fewer than the recipe's, so that nine models are trained and judged within five minutes on two cores. */
-const STEPS = 60;
+const STEPS = 30;
 
 /** What the command line passes. */
 export interface QuickstartOptions {

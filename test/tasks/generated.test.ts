@@ -34,9 +34,11 @@ describe("the list of generated tasks", () => {
   });
 
   it("labels the tasks of a family differently where the labels are opinions or verdicts", () => {
+    // Each has a sibling with the same labels in other clauses, so that there is something to transfer.
+    const siblings = ["intent/bank-letters", "intent/library-mail", "topic/club-diaries"];
     for (const family of ["sentiment", "entailment", "topic", "intent"]) {
       const choices = generatedTasks.flatMap((task) =>
-        task.family === family && task.choices ? [task.choices.join()] : [],
+        task.family === family && task.choices && !siblings.includes(task.name) ? [task.choices.join()] : [],
       );
       expect(new Set(choices).size).toBe(choices.length);
     }

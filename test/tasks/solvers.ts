@@ -38,6 +38,36 @@ const club = keywords({
   chess: /opening|pawn|boards|grandmaster|rook|nine rounds|queen|draw\b/i,
   running: /hill|relay|kilometres|shoes|marathon|sprint|stopwatch|track/i,
 });
+const bank = keywords({
+  card: /cash machine|stolen|chip|new card|block the card|strip|halves|replacement|swallowed/i,
+  transfer: /landlord|wrong account|pending|standing order|receiver|wire/i,
+  loan: /interest|borrow|debt|instalment|mortgage|credit/i,
+  password: /password|login|code|locked|reset|secret|three tries/i,
+});
+const council = keywords({
+  roads: /pothole|traffic light|pavement|lorries|bridge|road sign/i,
+  parks: /lawn|benches|lime tree|flower beds|swing|ducks/i,
+  schools: /classroom|teacher|pupils|timetable|gym|homework/i,
+  noise: /disco|drill|loudspeakers|motorbikes|siren|fireworks/i,
+});
+const bench = keywords({
+  bicycle: /chain|tyres|brakes|saddle|pedal|handlebars/i,
+  clock: /ten minutes slow|pendulum|hour hand|alarm|winding|dial/i,
+  lamp: /bulb|shade|switch|shines|socket|cable/i,
+  shoe: /heel|sole|laces|leather|zip|stitching/i,
+});
+const diaryClub = keywords({
+  gardening: /tomatoes|compost|slugs|seedlings|hedge/i,
+  music: /choir|sheet music|conductor|waltz|concert/i,
+  chess: /rook|queen|nine rounds|a draw|two boards/i,
+  running: /kilometres|shoes|stopwatch|relay|marathon/i,
+});
+const libraryWish = keywords({
+  borrow: /aside|take out|my class/i,
+  return: /bringing it back|hand in|give it back|book back/i,
+  renew: /more weeks|extend/i,
+  join: /new in town|sign up|members|new reader/i,
+});
 const request = keywords({
   call: /call me back|a ring|phone me/i,
   bill: /the bill|invoice|owe/i,
@@ -118,6 +148,12 @@ export const solvers: Readonly<Record<string, Solver>> = {
   "topic/same-subject": ({ first = "", second = "" }) =>
     opinionsIn(first, hotel)[0]?.aspect === opinionsIn(second, hotel)[0]?.aspect ? "same" : "different",
   "topic/club-bulletins": ({ text }) => club(text),
+  "intent/bank-chat": ({ text }) => bank(text),
+  "intent/bank-letters": ({ text }) => bank(text),
+  "topic/council-letters": ({ text }) => council(text),
+  "intent/repair-orders": ({ text }) => bench(text),
+  "topic/club-diaries": ({ text }) => diaryClub(text),
+  "intent/library-mail": ({ text }) => libraryWish(text),
   "entailment/events": ({ premise, statement }) => sameSale(premise, statement),
   "entailment/amounts": ({ premise, claim = "" }) => {
     const [, name, sense] = /(\w+) has (more|fewer)/.exec(claim) ?? [];

@@ -1,6 +1,7 @@
 import { CadreError } from "../../core/errors.js";
 import { conversionTasks } from "./conversion.js";
 import { entailmentTasks } from "./entailment.js";
+import { everydayTasks } from "./everyday.js";
 import { extractionTasks } from "./extraction.js";
 import type { GeneratedTask } from "./generated-task.js";
 import { intentTasks } from "./intent.js";
@@ -13,7 +14,7 @@ import { wordTasks } from "./word-lists.js";
 export type { Difficulty, GeneratedTask, GenerateOptions, SplitOptions, Splits } from "./generated-task.js";
 export { generateSplits, generateTask, instanceText } from "./generated-task.js";
 
-/** Every generated task, family by family. */
+/** Every generated task, family by family; the everyday ones, of several families, last. */
 export const generatedTasks: readonly GeneratedTask[] = [
   ...sentimentTasks,
   ...topicTasks,
@@ -24,6 +25,7 @@ export const generatedTasks: readonly GeneratedTask[] = [
   ...paraphraseTasks,
   ...conversionTasks,
   ...intentTasks,
+  ...everydayTasks,
 ];
 
 /**
