@@ -7,12 +7,12 @@ import { type ModelFolder, openModelFolder } from "../models/node/model-folder.j
 import { resolveBase } from "../models/node/resolve-base.js";
 import { writeReport } from "../report/node/write-report.js";
 import { openDevice } from "../runtime/node/open-device.js";
-import { type CardRunProgress, studyBaseCard } from "../studies/base-card.js";
+import { CARD_SETS, type CardRunProgress, studyBaseCard } from "../studies/base-card.js";
 import { cardRecipe } from "../studies/base-card-result.js";
 import { studyLearnability } from "../studies/learnability.js";
 import type { LearnabilityRun } from "../studies/learnability-run.js";
 import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
-import { threadsOption } from "./options.js";
+import { choiceOption, threadsOption } from "./options.js";
 
 /** What the command line passes. */
 export interface StudyCommandOptions {
@@ -21,6 +21,7 @@ export interface StudyCommandOptions {
   readonly results?: string;
   readonly out: string;
   readonly part: string;
+  readonly sets?: readonly string[];
   readonly threads?: string;
 }
 
@@ -48,7 +49,7 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
   const report =
     name === "learnability"
       ? await studyLearnability({ ...common, onRun: printLearnabilityRun })
-      : await studyBaseCard({ ...common, recipe: cardRecipe, onRun: printCardRun });
+      : await studyBaseCard({ ...common, recipe: cardRecipe, sets: setsOf(options.sets), onRun: printCardRun });
   if (report !== undefined) {
     const { markdown, html } = await writeReport(report, { folder: options.out, name });
     console.log(`${markdown}\n${html}`);
@@ -69,10 +70,15 @@ function printLearnabilityRun(done: number, total: number, run: LearnabilityRun)
   );
 }
 
-function printCardRun({ set, arm, learningRate, seed, validationAccuracy, seconds }: CardRunProgress): void {
+function printCardRun({ set, arm, learningRate, seed, validationAccuracies, seconds }: CardRunProgress): void {
   console.log(
-    `${set}  ${arm}  ${learningRate}  seed ${seed}  validation ${percent(validationAccuracy)} %  ${seconds.toFixed(0)} s`,
+    `${set}  ${arm}  ${learningRate}  seed ${seed}  validation ${validationAccuracies.map(percent).join(" → ")} %  ${seconds.toFixed(0)} s`,
   );
+}
+
+/** @throws CadreError `invalid-argument` */
+function setsOf(wanted: readonly string[] | undefined): readonly string[] {
+  return wanted === undefined ? CARD_SETS : wanted.map((name) => choiceOption("sets", name, CARD_SETS));
 }
 
 function percent(share: number): string {

@@ -37,6 +37,13 @@ export interface Arm {
 /** All weights, or a kind of delta. */
 export type Trained = "full" | "lora" | "bottleneck";
 
+/** Learning rates that are tried, the likeliest first: relative ones (Adafactor) for all weights, absolute ones (AdamW) for deltas. */
+export const LEARNING_RATES: Readonly<Record<Trained, readonly number[]>> = {
+  full: [0.01, 0.003, 0.03],
+  lora: [1e-3, 2e-3, 5e-4],
+  bottleneck: [3e-3, 1e-3, 1e-2],
+};
+
 /** How an arm is trained: as the recipe `mini`, but for what makes the arm. All weights have the optimizer whose rates are relative to them. */
 export function armRecipe({ trained, loss, learningRate, steps, seed }: Arm): ExpertRecipe {
   const recipe = withOverrides("mini", {

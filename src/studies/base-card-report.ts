@@ -19,8 +19,30 @@ export interface CardProtocol {
   readonly inputLength: number;
 }
 
+/** What was found after a number of steps. */
+export interface CardResults {
+  readonly steps: number;
+  readonly sets: readonly CardResult[];
+}
+
 /** The report of `studyBaseCard`: accuracies and paired differences in percent, with 95 % intervals over seeds and rows. */
-export function baseCardReport(results: readonly CardResult[], { recipe, seeds, inputLength }: CardProtocol): Report {
+export function baseCardReport(results: readonly CardResults[], protocol: CardProtocol): Report {
+  const { recipe, seeds } = protocol;
+  return {
+    format: REPORT_FORMAT,
+    formatVersion: REPORT_FORMAT_VERSION,
+    title: "What the base adds",
+    subtitle: `Accuracy in percent after ${recipe.steps.join(" and ")} steps of about 32 rows, ${seeds} seeds`,
+    createdAt: new Date().toISOString(),
+    sections: results.flatMap(({ steps, sets }) => sectionsAfter(steps, sets, protocol)),
+  };
+}
+
+function sectionsAfter(
+  steps: number,
+  results: readonly CardResult[],
+  { recipe, seeds, inputLength }: CardProtocol,
+): Report["sections"] {
   const rows = results.map((result): Cell[] => [
     result.set,
     result.choices,
@@ -46,81 +68,74 @@ export function baseCardReport(results: readonly CardResult[], { recipe, seeds, 
   ];
   const means = (of: (result: CardResult) => readonly (readonly number[])[]): number =>
     mean(results.map((result) => 100 * mean(of(result).map(mean))));
-  return {
-    format: REPORT_FORMAT,
-    formatVersion: REPORT_FORMAT_VERSION,
-    title: "What the base adds",
-    subtitle: `Accuracy in percent after ${recipe.steps} steps of about 32 rows, ${seeds} seeds`,
-    createdAt: new Date().toISOString(),
-    sections: [
-      {
-        title: "Accuracy",
-        blocks: [
-          {
-            type: "table",
-            bestWithin: "row",
-            columns: [
-              { title: "set" },
-              { title: "choices" },
-              ...[EXPERT, FULL, FROZEN, "bag of words"].map((title) => ({
-                title,
-                digits: 1,
-                best: "highest" as const,
-              })),
-              { title: "majority", digits: 1 },
+  return [
+    {
+      title: `Accuracy after ${steps} steps`,
+      blocks: [
+        {
+          type: "table",
+          bestWithin: "row",
+          columns: [
+            { title: "set" },
+            { title: "choices" },
+            ...[EXPERT, FULL, FROZEN, "bag of words"].map((title) => ({
+              title,
+              digits: 1,
+              best: "highest" as const,
+            })),
+            { title: "majority", digits: 1 },
+          ],
+          rows: [
+            ...rows,
+            [
+              "mean",
+              null,
+              means(({ arms }) => arms[EXPERT].correct),
+              means(({ arms }) => arms[FULL].correct),
+              means(({ arms }) => arms[FROZEN].correct),
+              means(({ bagOfWords }) => [bagOfWords]),
+              means(({ majority }) => [majority]),
             ],
-            rows: [
-              ...rows,
-              [
-                "mean",
-                null,
-                means(({ arms }) => arms[EXPERT].correct),
-                means(({ arms }) => arms[FULL].correct),
-                means(({ arms }) => arms[FROZEN].correct),
-                means(({ bagOfWords }) => [bagOfWords]),
-                means(({ majority }) => [majority]),
-              ],
-            ],
-          },
-          {
-            type: "text",
-            text: `Experts: ${recipe.delta}, loss over ${recipe.loss}. Inputs are cut to ${inputLength} tokens for every trained arm; bag of words (logistic regression on tf-idf, its regularisation chosen on the same validation rows) reads them whole. Intervals: 95 %, bootstrap over seeds and rows. Those of the mean resample rows within each set, and seeds for all sets together. Test rows were used for nothing else.`,
-          },
-        ],
-      },
-      {
-        title: "The expert against the others",
-        blocks: [
-          {
-            type: "table",
-            caption: "Paired differences in percentage points, expert minus the other",
-            columns: [
-              { title: "set" },
-              ...["all weights from random", "adapters on frozen random weights", "bag of words"].flatMap((title) => [
-                { title, digits: 1 },
-                { title: "", align: "left" as const },
-              ]),
-            ],
-            rows: differences,
-          },
-        ],
-      },
-      {
-        title: "Learning rates chosen on validation rows",
-        blocks: [
-          {
-            type: "table",
-            columns: [{ title: "set" }, { title: "training rows" }, ...cardArms.map((title) => ({ title }))],
-            rows: results.map(({ set, trainRows, arms }) => [
-              set,
-              trainRows,
-              ...cardArms.map((arm) => arms[arm].learningRate),
+          ],
+        },
+        {
+          type: "text",
+          text: `Experts: ${recipe.expert === "full" ? "all weights" : recipe.expert}; adapters: ${recipe.adapter}; loss over ${recipe.loss}. Inputs are cut to ${inputLength} tokens for every trained arm; bag of words (logistic regression on tf-idf, its regularisation chosen on the same validation rows) reads them whole. Intervals: 95 %, bootstrap over seeds and rows. Those of the mean resample rows within each set, and seeds for all sets together. Test rows were used for nothing else.`,
+        },
+      ],
+    },
+    {
+      title: `The expert against the others after ${steps} steps`,
+      blocks: [
+        {
+          type: "table",
+          caption: "Paired differences in percentage points, expert minus the other",
+          columns: [
+            { title: "set" },
+            ...["all weights from random", "adapters on frozen random weights", "bag of words"].flatMap((title) => [
+              { title, digits: 1 },
+              { title: "", align: "left" as const },
             ]),
-          },
-        ],
-      },
-    ],
-  };
+          ],
+          rows: differences,
+        },
+      ],
+    },
+    {
+      title: `Learning rates chosen on validation rows for ${steps} steps`,
+      blocks: [
+        {
+          type: "table",
+          columns: [{ title: "set" }, { title: "training rows" }, ...cardArms.map((title) => ({ title }))],
+          rows: results.map(({ set, trainRows, arms }) => [
+            set,
+            trainRows,
+            ...cardArms.map((arm) => arms[arm].learningRate),
+          ]),
+        },
+      ],
+    },
+  ];
 }
 
 /** The expert minus another arm, mean over sets: each resample draws seeds for all sets, and rows within each. */

@@ -1,20 +1,25 @@
-import type { Arm, Trained } from "./arm.js";
+import { type Arm, LEARNING_RATES, type Trained } from "./arm.js";
 
-/** How the card's expert is trained, and what is tried for every arm. */
+/** How the card's arms are trained, and what is tried for every arm. */
 export interface CardRecipe {
-  readonly delta: Exclude<Trained, "full">;
-  readonly steps: number;
+  /** What an expert is: what the recipe `mini` trains. */
+  readonly expert: Trained;
+  /** What is trained on frozen random weights. */
+  readonly adapter: Exclude<Trained, "full">;
+  /** Numbers of steps after which all are compared. */
+  readonly steps: readonly number[];
   readonly loss: Arm["loss"];
-  /** Learning rates that are tried: absolute ones for the delta, relative ones for all weights. */
-  readonly learningRates: { readonly delta: readonly number[]; readonly full: readonly number[] };
+  /** Learning rates that are tried, as many for each. */
+  readonly learningRates: Readonly<Record<Trained, readonly number[]>>;
 }
 
 /** The recipe of `bases/cadre-mini`'s card. */
 export const cardRecipe: CardRecipe = {
-  delta: "lora",
-  steps: 200,
+  expert: "full",
+  adapter: "lora",
+  steps: [60, 200],
   loss: "tokens and choices",
-  learningRates: { delta: [1e-3, 2e-3, 5e-4], full: [0.01, 0.003, 0.03] },
+  learningRates: LEARNING_RATES,
 };
 
 /** The systems that are trained. */
@@ -31,7 +36,7 @@ export interface CardArmResult {
   readonly correct: readonly (readonly number[])[];
 }
 
-/** What was found for a set. */
+/** What was found for a set after a number of steps. */
 export interface CardResult {
   readonly set: string;
   readonly choices: number;

@@ -1,12 +1,14 @@
 import * as z from "zod";
 import { at } from "../core/at.js";
+import { CadreError } from "../core/errors.js";
+import { mean } from "../core/numbers.js";
 import { trainBagOfWords } from "../evaluation/bag-of-words.js";
 import { majorityClass } from "../evaluation/rank-classification.js";
 import type { ModelFolder } from "../models/node/model-folder.js";
 import type { Report } from "../report/report.js";
 import type { Device } from "../runtime/device.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { trainArm } from "./arm.js";
+import { type Trained, trainArm } from "./arm.js";
 import { baseCardReport } from "./base-card-report.js";
 import type { CardArm, CardArmResult, CardRecipe, CardResult } from "./base-card-result.js";
 import { type ClassificationSet, readClassificationSet, withInputLength } from "./classification-set.js";
@@ -20,9 +22,15 @@ const SEEDS = [1, 2, 3];
 const INPUT_LENGTH = 128;
 
 const runSchema = z.object({
-  validationAccuracy: z.number(),
-  /** 1 for every test row that is answered right. */
-  correct: z.array(z.number()),
+  /** By the number of steps. */
+  after: z.record(
+    z.string(),
+    z.object({
+      validationAccuracy: z.number(),
+      /** 1 for every test row that is answered right. */
+      correct: z.array(z.number()),
+    }),
+  ),
   seconds: z.number(),
 });
 
@@ -34,7 +42,8 @@ export interface CardRunProgress {
   readonly arm: CardArm;
   readonly learningRate: number;
   readonly seed: number;
-  readonly validationAccuracy: number;
+  /** After each number of steps. */
+  readonly validationAccuracies: readonly number[];
   readonly seconds: number;
 }
 
@@ -48,6 +57,8 @@ export interface BaseCardOptions {
   /** Where the results of single runs are kept. */
   readonly resultsFolder: string;
   readonly recipe: CardRecipe;
+  /** Some of `CARD_SETS`. */
+  readonly sets: readonly string[];
   /** This process's share of the sets: of `of` processes the one with this number, from 0. Only the whole (0 of 1) makes the report. */
   readonly part: { readonly number: number; readonly of: number };
   readonly onRun: (run: CardRunProgress) => void;
@@ -55,13 +66,16 @@ export interface BaseCardOptions {
 
 /**
  * The table of a base's card: for ten classification sets, at equal steps, what an expert on the base reaches, and what it reaches without
- * the base's pre-training. Every arm tries the same number of learning rates at the first seed, chosen on validation rows, and then trains
- * with three seeds at that rate; test rows are the same for all.
+ * the base's pre-training. Every arm tries the same number of learning rates at the first seed, chosen on validation rows for each number of
+ * steps, and then trains with three seeds at that rate; test rows are the same for all.
  */
 export async function studyBaseCard(options: BaseCardOptions): Promise<Report | undefined> {
   const { tokenizer, dataFolder, part, recipe } = options;
-  const results: CardResult[] = [];
-  for (const name of CARD_SETS.filter((_, index) => index % part.of === part.number)) {
+  const results: { readonly steps: number; readonly sets: CardResult[] }[] = recipe.steps.map((steps) => ({
+    steps,
+    sets: [],
+  }));
+  for (const name of options.sets.filter((_, index) => index % part.of === part.number)) {
     const set = withInputLength(
       await readClassificationSet(dataFolder, { name, tokenizer, limits: LIMITS }),
       INPUT_LENGTH,
@@ -71,18 +85,20 @@ export async function studyBaseCard(options: BaseCardOptions): Promise<Report | 
       schema: baselineSchema,
       compute: async () => baselinesOf(set),
     });
-    const armOf = (arm: CardArm) => sweepArm(options, set, arm);
-    results.push({
-      set: name,
-      choices: set.choices.length,
-      trainRows: set.train.examples.length,
-      arms: {
-        "expert on the base": await armOf("expert on the base"),
-        "all weights from random": await armOf("all weights from random"),
-        "adapters on frozen random weights": await armOf("adapters on frozen random weights"),
-      },
-      ...baselines,
-    });
+    for (const { steps, sets } of results) {
+      const armOf = (arm: CardArm) => sweepArm(options, set, { arm, steps });
+      sets.push({
+        set: name,
+        choices: set.choices.length,
+        trainRows: set.train.examples.length,
+        arms: {
+          "expert on the base": await armOf("expert on the base"),
+          "all weights from random": await armOf("all weights from random"),
+          "adapters on frozen random weights": await armOf("adapters on frozen random weights"),
+        },
+        ...baselines,
+      });
+    }
   }
   return part.of === 1
     ? baseCardReport(results, { recipe, seeds: SEEDS.length, inputLength: INPUT_LENGTH })
@@ -90,18 +106,40 @@ export async function studyBaseCard(options: BaseCardOptions): Promise<Report | 
 }
 
 /** The learning rate that is best at the first seed on validation rows, then all seeds at that rate. */
-async function sweepArm(options: BaseCardOptions, set: ClassificationSet, arm: CardArm): Promise<CardArmResult> {
-  const { delta, full } = options.recipe.learningRates;
+async function sweepArm(
+  options: BaseCardOptions,
+  set: ClassificationSet,
+  { arm, steps }: { readonly arm: CardArm; readonly steps: number },
+): Promise<CardArmResult> {
   const tried = [];
-  for (const learningRate of arm === "all weights from random" ? full : delta) {
-    tried.push({ learningRate, ...(await runOf(options, { set, arm, learningRate, seed: at(SEEDS, 0) })) });
+  for (const learningRate of options.recipe.learningRates[trainedOf(arm, options.recipe)]) {
+    const { after } = await runOf(options, { set, arm, learningRate, seed: at(SEEDS, 0) });
+    tried.push({ learningRate, ...resultAfter(after, steps) });
   }
   const best = tried.reduce((first, next) => (next.validationAccuracy > first.validationAccuracy ? next : first));
   const correct = [best.correct];
   for (const seed of SEEDS.slice(1)) {
-    correct.push((await runOf(options, { set, arm, learningRate: best.learningRate, seed })).correct);
+    const { after } = await runOf(options, { set, arm, learningRate: best.learningRate, seed });
+    correct.push(resultAfter(after, steps).correct);
   }
   return { learningRate: best.learningRate, correct };
+}
+
+function resultAfter(after: z.output<typeof runSchema>["after"], steps: number) {
+  const result = after[String(steps)];
+  if (result === undefined) throw new CadreError("internal", `base card: expected a result after ${steps} steps`);
+  return result;
+}
+
+function trainedOf(arm: CardArm, { expert, adapter }: CardRecipe): Trained {
+  switch (arm) {
+    case "expert on the base":
+      return expert;
+    case "all weights from random":
+      return "full";
+    case "adapters on frozen random weights":
+      return adapter;
+  }
 }
 
 function runOf(
@@ -125,26 +163,28 @@ function runOf(
         base: options.base,
         arm: {
           weights: arm === "expert on the base" ? "base" : "random",
-          trained: arm === "all weights from random" ? "full" : recipe.delta,
+          trained: trainedOf(arm, recipe),
           loss: recipe.loss,
           learningRate,
-          steps: recipe.steps,
+          steps: Math.max(...recipe.steps),
           seed,
         },
         examples: set.train.examples,
         scored,
-        scoredSteps: [recipe.steps],
+        scoredSteps: recipe.steps,
       });
-      const chosen = predictions[String(recipe.steps)] ?? [];
-      const right = scored.map(({ correct }, row) => (chosen[row] === correct ? 1 : 0));
-      const validation = right.slice(0, set.validation.examples.length);
-      const run = {
-        validationAccuracy: validation.reduce<number>((sum, value) => sum + value, 0) / validation.length,
-        correct: right.slice(validation.length),
-        seconds: (performance.now() - started) / 1000,
-      };
-      options.onRun({ set: set.name, arm, learningRate, seed, ...run });
-      return run;
+      const after = recipe.steps.map((steps) => {
+        const chosen = predictions[String(steps)] ?? [];
+        const right = scored.map(({ correct }, row) => (chosen[row] === correct ? 1 : 0));
+        const count = set.validation.examples.length;
+        return { steps, validationAccuracy: mean(right.slice(0, count)), correct: right.slice(count) };
+      });
+      const seconds = (performance.now() - started) / 1000;
+      options.onRun({
+        ...{ set: set.name, arm, learningRate, seed, seconds },
+        validationAccuracies: after.map(({ validationAccuracy }) => validationAccuracy),
+      });
+      return { after: Object.fromEntries(after.map(({ steps, ...result }) => [steps, result])), seconds };
     },
   });
 }

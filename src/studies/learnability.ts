@@ -8,7 +8,7 @@ import type { ModelFolder } from "../models/node/model-folder.js";
 import type { Report } from "../report/report.js";
 import type { Device } from "../runtime/device.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { type Arm, armRecipe, trainArm } from "./arm.js";
+import { type Arm, armRecipe, LEARNING_RATES, trainArm } from "./arm.js";
 import {
   type ClassificationSet,
   generateClassificationSet,
@@ -35,8 +35,6 @@ const SEED = 1;
 /** Longer inputs are cut. */
 const INPUT_LENGTH = 64;
 
-/** Learning rates that are tried, the likeliest first: relative ones (Adafactor) for all weights, absolute ones (AdamW) for deltas. */
-const LEARNING_RATES = { full: [0.01, 0.003, 0.03], lora: [1e-3, 2e-3, 5e-4], bottleneck: [3e-3, 1e-3, 1e-2] };
 const RATES = 3;
 
 /** The arms of the study. */
