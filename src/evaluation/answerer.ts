@@ -61,21 +61,21 @@ export function openAnswerer(group: readonly Contestant[], options: AnswererOpti
   const { device, model, tokenizer, inputLength } = options;
   const factory = options.factory ?? { createScorer: createChoiceScorer, createGenerator: createTokenGenerator };
   const { system, delta, tensors } = at(group, 0);
-  const weights = delta === undefined && system !== "base" ? tensors() : options.weights;
-  const sources = {
-    ...{ device, model, weights, inputLength },
+  const openSources = async () => ({
+    ...{ device, model, inputLength },
+    weights: delta === undefined && system !== "base" ? await tensors() : options.weights,
     ...(delta === undefined ? {} : { delta: createDelta(delta, model.hookPoints) }),
-  };
+  });
   let scorer: ChoiceScorer | undefined;
   let generator: TokenGenerator | undefined;
 
   const answerNow = async ({ task, questions, contestant, signal }: AnswerCall): Promise<Omit<Answered, "seconds">> => {
     const call = {
-      ...(delta === undefined ? {} : { deltaTensors: contestant.tensors() }),
+      ...(delta === undefined ? {} : { deltaTensors: await contestant.tensors() }),
       ...(signal === undefined ? {} : { signal }),
     };
     if (questions.kind === "choices") {
-      scorer ??= factory.createScorer({ ...sources, targetLength: CHOICE_TOKENS });
+      scorer ??= factory.createScorer({ ...(await openSources()), targetLength: CHOICE_TOKENS });
       const { scores, truncatedExamples } = await scorer.score(questions.examples, call);
       return {
         ...answersByScore(questions.judged, scores),
@@ -85,7 +85,7 @@ export function openAnswerer(group: readonly Contestant[], options: AnswererOpti
         ),
       };
     }
-    generator ??= factory.createGenerator(sources);
+    generator ??= factory.createGenerator(await openSources());
     const generated = await generator.generate(
       questions.inputs.map((input) => ({ input })),
       { ...call, maxNewTokens: ANSWER_TOKENS },

@@ -6,7 +6,15 @@ import type { TrainedSystem } from "./trained-system.js";
 
 function trained(id: string, delta: DeltaConfig | undefined, value: number): TrainedSystem {
   const tensor: Tensor = { dtype: "float32", shape: [1], data: Float32Array.of(value) };
-  return { id, task: id, delta, tensors: new Map([["w", tensor]]), sha256: id, steps: 1, trainingFlops: 1 };
+  return {
+    id,
+    task: id,
+    delta,
+    readTensors: async () => new Map([["w", tensor]]),
+    sha256: id,
+    steps: 1,
+    trainingFlops: 1,
+  };
 }
 
 const vectors: DeltaConfig = { kind: "ia3", config: { targets: ["k"], feedForwardTargets: [] } };
@@ -31,10 +39,10 @@ test("one configuration shares programs; all weights of its own do not, merged o
     [other],
     ...merged.contestants.map((one) => [one]),
   ]);
-  expect(merged.contestants.map(({ task, tensors }) => [task, tensors().get("w")?.data])).toEqual([
-    ["one", Float32Array.of(2)],
-    ["two", Float32Array.of(3)],
-  ]);
+  const held = await Promise.all(merged.contestants.map(({ tensors }) => tensors()));
+  expect(held.map((tensors) => tensors.get("w")?.data)).toEqual([Float32Array.of(2), Float32Array.of(3)]);
+  expect(merged.contestants.map(({ task }) => task)).toEqual(["one", "two"]);
+  for (const [index, { tensors }] of merged.contestants.entries()) expect(await tensors()).toBe(held[index]);
 });
 
 test("the hash of merged experts changes with who is merged for what", async () => {

@@ -13,20 +13,22 @@ export interface Contestant {
   readonly sha256: string;
   /** Undefined where all weights are its own, and for the base. */
   readonly delta: DeltaConfig | undefined;
-  /** Of the delta, or all weights; none of the base. Made at the call. */
-  readonly tensors: () => ReadonlyMap<string, Tensor>;
+  /** Of the delta, or all weights; none of the base. Read or made at the call, the same map again for as long as somebody holds it. */
+  readonly tensors: () => Promise<ReadonlyMap<string, Tensor>>;
   /** The only task that it answers; default: all. */
   readonly task?: string;
 }
 
+const NO_TENSORS: ReadonlyMap<string, Tensor> = new Map();
+
 /** The base as it is. */
 export function baseContestant(baseSha256: string): Contestant {
-  return { system: "base", sha256: baseSha256, delta: undefined, tensors: () => new Map() };
+  return { system: "base", sha256: baseSha256, delta: undefined, tensors: async () => NO_TENSORS };
 }
 
 /** What was trained, as a system of the comparison. */
 export function trainedContestant(system: SystemName, trained: TrainedSystem): Contestant {
-  return { system, sha256: trained.sha256, delta: trained.delta, tensors: () => trained.tensors };
+  return { system, sha256: trained.sha256, delta: trained.delta, tensors: remembered(trained.readTensors) };
 }
 
 /** The experts that an unseen task's vote ranks first. */
@@ -55,12 +57,17 @@ export async function mergedContestants(
   for (const { task, experts } of tops) {
     try {
       // Without tensors: tells whether kinds and configurations fit, and what comes out.
-      const { delta } = mergeExperts(experts.map((expert) => ({ ...expert, tensors: new Map() })));
+      const { delta } = mergeExperts(experts.map((expert) => ({ ...expert, tensors: NO_TENSORS })));
       contestants.push({
         system: "mergedTop3",
         sha256: hash,
         delta,
-        tensors: () => mergeExperts(experts).tensors,
+        tensors: remembered(async () => {
+          const read = await Promise.all(
+            experts.map(async ({ readTensors, ...expert }) => ({ ...expert, tensors: await readTensors() })),
+          );
+          return mergeExperts(read).tensors;
+        }),
         task,
       });
     } catch (error) {
@@ -76,4 +83,16 @@ export async function mergedContestants(
 /** Puts contestants together that can share programs: those of one configuration of a delta; each other one is alone. */
 export function groupContestants(contestants: readonly Contestant[]): Contestant[][] {
   return [...groupBy(contestants, (one) => (one.delta === undefined ? one : JSON.stringify(one.delta))).values()];
+}
+
+/** Those who compute with tensors know them by their map, so the same is given as long as one of them has it. */
+function remembered(read: () => Promise<ReadonlyMap<string, Tensor>>): () => Promise<ReadonlyMap<string, Tensor>> {
+  let last: WeakRef<ReadonlyMap<string, Tensor>> | undefined;
+  return async () => {
+    const held = last?.deref();
+    if (held !== undefined) return held;
+    const tensors = await read();
+    last = new WeakRef(tensors);
+    return tensors;
+  };
 }

@@ -11,8 +11,8 @@ export interface TrainedSystem {
   readonly template?: string;
   /** Undefined where all weights were trained; the tensors are then the model's. */
   readonly delta: DeltaConfig | undefined;
-  /** Under the names that its kind gives them, in any float dtype. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Reads them, at every call anew: under the names that its kind gives them, in any float dtype. @throws CadreError as reading does. */
+  readonly readTensors: () => Promise<ReadonlyMap<string, Tensor>>;
   /** Of the stored tensors, 64 hexadecimal digits. */
   readonly sha256: string;
   /** Training steps. */

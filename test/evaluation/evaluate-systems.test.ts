@@ -19,7 +19,16 @@ import type { Router } from "../../src/routing/router.js";
 import type { RoutingText } from "../../src/routing/text-format.js";
 import { createByteTokenizer } from "../../src/tokenizers/byte-tokenizer.js";
 import { tinyModel } from "../training/tiny-training.js";
-import { answerKey, type FakeAnswers, fakeExpert, fakeFactory, memoryStore, noDevice } from "./fake-answerers.js";
+import {
+  answerKey,
+  type FakeAnswers,
+  type FakeSystem,
+  fakeExpert,
+  fakeFactory,
+  memoryStore,
+  noDevice,
+  withTensors,
+} from "./fake-answerers.js";
 
 const tokenizer = await createByteTokenizer();
 const model = tinyModel();
@@ -33,9 +42,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-type Given = Pick<EvaluateSystemsOptions, "tasks" | "experts"> &
-  Partial<EvaluateSystemsOptions> &
-  Pick<FakeAnswers, "score" | "write">;
+type Given = Pick<EvaluateSystemsOptions, "tasks"> &
+  Partial<Omit<EvaluateSystemsOptions, "experts">> & { readonly experts: readonly FakeSystem[] } & Pick<
+    FakeAnswers,
+    "score" | "write"
+  >;
 
 /** Evaluates with fakes, and a store of its own unless one is given. */
 function evaluate({ score, write, ...given }: Given) {
@@ -239,7 +250,7 @@ test("only an expert of other content is answered again", async () => {
 
 test("experts of every kind answer, and those with all weights; what cannot be merged is left out with the reason", async () => {
   const mixed = [
-    { ...fakeExpert("full", "one"), delta: undefined, tensors: new Map() },
+    withTensors({ ...fakeExpert("full", "one"), delta: undefined }, new Map()),
     fakeExpert("lora", "two"),
     fakeExpert("vectors", "elsewhere", { kind: "ia3", config: {} }),
   ];

@@ -4,7 +4,6 @@ import { createRandom, hashText } from "../../src/core/random.js";
 import { evaluateSystems } from "../../src/evaluation/evaluate-systems.js";
 import type { EvaluationTask } from "../../src/evaluation/results-task.js";
 import { createChoiceScorer } from "../../src/evaluation/score-choices.js";
-import type { TrainedSystem } from "../../src/evaluation/trained-system.js";
 import { createDelta, type DeltaConfig } from "../../src/experts/delta-config.js";
 import { mergeExperts } from "../../src/merging/merge-experts.js";
 import { encodeExample } from "../../src/mixtures/encode-example.js";
@@ -19,7 +18,7 @@ import { createByteTokenizer } from "../../src/tokenizers/byte-tokenizer.js";
 import { adamW } from "../../src/training/optimizers/adamw.js";
 import { createSchedule } from "../../src/training/schedules.js";
 import { train } from "../../src/training/train.js";
-import { fakeExpert, memoryStore } from "./fake-answerers.js";
+import { fakeExpert, memoryStore, withTensors } from "./fake-answerers.js";
 
 const device = await openDevice({ threads: 1 });
 afterAll(() => device.close());
@@ -79,14 +78,14 @@ const shuffled = {
 };
 
 test("an expert trained on shuffled labels is as good as guessing, one trained on the right ones is not; cells hold what each answers alone", async () => {
-  const experts: TrainedSystem[] = [
-    { ...fakeExpert("right", "letters", LORA), tensors: await trainOn(training, { delta: LORA }) },
-    { ...fakeExpert("shuffled", "nothing", LORA), tensors: await trainOn(shuffled, { delta: LORA }) },
+  const experts = [
+    withTensors(fakeExpert("right", "letters", LORA), await trainOn(training, { delta: LORA })),
+    withTensors(fakeExpert("shuffled", "nothing", LORA), await trainOn(shuffled, { delta: LORA })),
   ];
-  const multitask: TrainedSystem = {
-    ...fakeExpert("multitask", "all", LORA),
-    ...{ delta: undefined, tensors: await trainOn(training, { steps: 60 }) },
-  };
+  const multitask = withTensors(
+    { ...fakeExpert("multitask", "all", LORA), delta: undefined },
+    await trainOn(training, { steps: 60 }),
+  );
   const seen = letterTask("letters", "seen", 240);
   const unseen = letterTask("more letters", "unseen", 60);
   const router = createBm25Router({

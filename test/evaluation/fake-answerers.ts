@@ -98,17 +98,29 @@ export const noDevice: Device = {
   [Symbol.asyncDispose]: async () => {},
 };
 
+/** A system whose tensors are at hand. */
+export interface FakeSystem extends TrainedSystem {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** The system with other tensors. */
+export function withTensors(system: TrainedSystem, tensors: ReadonlyMap<string, Tensor>): FakeSystem {
+  return { ...system, tensors, readTensors: async () => tensors };
+}
+
 /** An expert of `tinyModel`, by default of the kind LoRA. */
 export function fakeExpert(
   id: string,
   task: string,
   delta: DeltaConfig = { kind: "lora", config: { rank: 1, alpha: 1, targets: ["q"] } },
-): TrainedSystem {
+): FakeSystem {
+  const { tensors } = randomExpert(id, delta, tinyModel().hookPoints);
   return {
     id,
     task,
     delta,
-    tensors: randomExpert(id, delta, tinyModel().hookPoints).tensors,
+    tensors,
+    readTensors: async () => tensors,
     sha256: Buffer.from(id).toString("hex").padEnd(64, "0").slice(0, 64),
     steps: 10,
     trainingFlops: 1e9,

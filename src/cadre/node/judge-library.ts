@@ -12,6 +12,7 @@ import type { EvaluationTask } from "../../evaluation/results-task.js";
 import type { TrainedSystem } from "../../evaluation/trained-system.js";
 import type { ExpertRecipe } from "../../experts/expert-recipe.js";
 import { type Library, openLibrary } from "../../library/node/library.js";
+import type { Model } from "../../models/model.js";
 import { openModelFolder } from "../../models/node/model-folder.js";
 import type { Device } from "../../runtime/device.js";
 import type { UserTask } from "../../tasks/user-task.js";
@@ -116,16 +117,13 @@ export function rowsPerTask({ experts, tasks }: { readonly experts: number; read
 /** Those that were just trained, and those that the library had. */
 async function allExperts(
   library: Library,
-  {
-    trained,
-    model,
-  }: { readonly trained: TrainIntoLibraryResult; readonly model: Parameters<typeof storedSystem>[1]["model"] },
+  { trained, model }: { readonly trained: TrainIntoLibraryResult; readonly model: Model },
 ): Promise<TrainedSystem[]> {
   const known = new Map(trained.experts.map((expert) => [expert.id, expert]));
   const experts: TrainedSystem[] = [];
   for (const { id, manifest } of (await library.scan()).experts) {
     if (manifest.role === "expert" && manifest.keys !== undefined) {
-      experts.push(known.get(id) ?? storedSystem(await library.read(id), { id, model }));
+      experts.push(known.get(id) ?? (await storedSystem({ read: () => library.read(id), id, model })));
     }
   }
   return experts;

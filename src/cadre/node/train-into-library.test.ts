@@ -141,7 +141,7 @@ test("two tasks and the multitask models: experts with keys, a routing, equal co
   });
   const inputs = taskOf("letters", letters).splits.train.map(({ input }) => input);
   expect(expert.keys?.texts).toEqual(inputs);
-  expect(expert.tensors).toEqual(one.experts[0]?.tensors);
+  expect(expert.tensors).toEqual(await one.experts[0]?.readTensors());
   expect((await library.read("multitask")).manifest).toMatchObject({
     role: "multitask",
     origin: { recipe: { tasks: ["letters", "digits"], steps: 12 } },
@@ -156,7 +156,9 @@ test("two tasks and the multitask models: experts with keys, a routing, equal co
   const again = await trained("both", { mode: "both", keyTexts: "stored" });
   expect(typesOf(again.events)).toEqual(["task-kept", "task-kept", "task-kept", "task-kept"]);
   expect(again.events.some(({ type }) => type === "step-end")).toBe(false);
-  expect({ ...again, events: 0 }).toEqual({ ...one, events: 0 });
+  // Without functions; equal tensors have equal hashes.
+  const told = (result: object) => JSON.stringify({ ...result, events: 0 });
+  expect(told(again)).toBe(told(one));
   const left = await readdir(join(folder, "both", "runs"), { recursive: true });
   expect(left.filter((path) => path.includes("checkpoints"))).toEqual([]);
   expect(left.filter((path) => path.endsWith("metrics.jsonl"))).toHaveLength(4);
@@ -185,7 +187,8 @@ test("a run that was stopped goes on, and ends with the bits of one that was not
     expect(rest[model]?.sha256).toBe(whole[model]?.sha256);
     expect(rest[model]?.sha256).toMatch(/^[0-9a-f]{64}$/);
   }
-  expect(rest.experts).toEqual(whole.experts);
+  // Without functions; equal tensors have equal hashes.
+  expect(JSON.stringify(rest.experts)).toBe(JSON.stringify(whole.experts));
 }, 240_000);
 
 test("tasks that cannot be trained are reported beside those that can", async () => {
@@ -265,7 +268,8 @@ test("one expert for each template, and all weights trained", async () => {
   const expert = await library.read("letters / form 2");
   expect(expert.manifest).toMatchObject({ template: "form 2", delta: { kind: "full" }, keys: { text: "none" } });
   expect([...expert.tensors.keys()]).toContain("shared.weight");
-  expect(experts[0]?.tensors.get("shared.weight")).not.toEqual(experts[1]?.tensors.get("shared.weight"));
+  const tensors = await Promise.all(experts.map(({ readTensors }) => readTensors()));
+  expect(tensors[0]?.get("shared.weight")).not.toEqual(tensors[1]?.get("shared.weight"));
 }, 120_000);
 
 test("only a multitask model, with the steps that the experts would have", async () => {

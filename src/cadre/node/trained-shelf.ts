@@ -49,8 +49,8 @@ export function libraryShelf({
   readonly replace: boolean;
 }): Shelf {
   const read = async (model: Model): Promise<TrainedSystem> => {
-    const { id, ...expert } = await library.read(name);
-    return storedSystem(expert, { id, model });
+    const { id } = await library.find(name);
+    return storedSystem({ read: () => library.read(id), id, model });
   };
   /** `none`; or the identity of the expert that is there, undefined for one that says none or is damaged. */
   const present = async (): Promise<{ readonly identity: string | undefined } | "none"> => {
@@ -99,8 +99,8 @@ export function folderShelf({
   readonly base: SaveExpertOptions["base"];
 }): Shelf {
   const folderOf = (identity: string): string => join(parent, `expert-${identity.slice(0, FOLDER_DIGITS)}`);
-  const read = async (identity: string, model: Model): Promise<TrainedSystem> =>
-    storedSystem(await readExpertFolder(folderOf(identity)), { id: systemId, model });
+  const read = (identity: string, model: Model): Promise<TrainedSystem> =>
+    storedSystem({ read: () => readExpertFolder(folderOf(identity)), id: systemId, model });
   return {
     async find(identity, model) {
       return (await holdsExpert(folderOf(identity), identity)) ? read(identity, model) : undefined;
