@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { letterRows, linesOf, writeTinyBase } from "../cadre/node/train-expert.test.helpers.js";
+import { smallBaseDeltas } from "../experts/expert-recipe.js";
 import { missingWebgpu } from "../runtime/node/webgpu.test.helpers.js";
 import { type Ended, runCadre } from "./run-cadre.test.helpers.js";
 
@@ -16,12 +17,12 @@ const recipe = {
   task: "letters.jsonl",
   choices: "answers",
   recipe: "mini",
-  overrides: { steps: 20, batch: { rows: 8 } },
+  overrides: { delta: smallBaseDeltas.lora.delta, steps: 20, batch: { rows: 8 } },
   output: "experts/letters",
 };
 
 /** Too short to learn anything. */
-const brief = { ...recipe, overrides: { steps: 3, warmupSteps: 1, batch: { rows: 4 } } };
+const brief = { ...recipe, overrides: { ...recipe.overrides, steps: 3, warmupSteps: 1, batch: { rows: 4 } } };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "cadre-cli-train-"));

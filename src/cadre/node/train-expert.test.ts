@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { smallBaseDeltas } from "../../experts/expert-recipe.js";
 import { checkStoredExpert } from "../../experts/stored-delta.js";
 import { hashBase } from "../../library/base-hash.js";
 import { readExpertFolder } from "../../library/node/expert-folder.js";
@@ -29,7 +30,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const short = { steps: 30, warmupSteps: 0, learningRate: 0.02, batch: { rows: 8 } };
+const short = { ...smallBaseDeltas.lora, steps: 30, warmupSteps: 0, learningRate: 0.02, batch: { rows: 8 } };
 
 function recipeOf(changes: Record<string, unknown> = {}) {
   return parseTrainingRecipe(
