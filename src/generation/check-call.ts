@@ -2,7 +2,7 @@ import { CadreError } from "../core/errors.js";
 import { truncateExample } from "../mixtures/encoded-example.js";
 import type { Decoding } from "../models/decoding.js";
 import type { Model } from "../models/model.js";
-import type { GenerateOptions, GenerationRow, TokenGeneratorOptions } from "./generation.js";
+import type { AnsweredRow, GenerateOptions, TokenGeneratorOptions } from "./generation.js";
 
 /** What packing lays out as the target of a row whose answer is not known. */
 export const NO_TARGET = Int32Array.of(0);
@@ -15,14 +15,8 @@ export function decodingOf({ kind, decoding }: Model): Decoding {
   return decoding;
 }
 
-/** @throws CadreError `invalid-argument` for a bad option, or tensors without a delta, or the other way round. */
-export function checkCall({ delta }: TokenGeneratorOptions, { maxNewTokens, deltaTensors }: GenerateOptions): void {
-  if (maxNewTokens !== undefined && !(Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 1)) {
-    throw new CadreError(
-      "invalid-argument",
-      `generate: maxNewTokens: expected an integer of 1 or more, got ${maxNewTokens}`,
-    );
-  }
+/** @throws CadreError `invalid-argument` for tensors without a delta, or the other way round. */
+export function checkDelta({ delta }: TokenGeneratorOptions, { deltaTensors }: GenerateOptions): void {
   if (delta !== undefined && deltaTensors === undefined) {
     throw new CadreError("invalid-argument", `generate: expected the tensors of the ${delta.kind} delta, got none`);
   }
@@ -36,7 +30,7 @@ export function checkCall({ delta }: TokenGeneratorOptions, { maxNewTokens, delt
 
 /** Cuts the input of a row; refuses ids that the model has no embedding for. */
 export function limited(
-  { input }: GenerationRow,
+  { input }: AnsweredRow,
   { model, inputLength, index }: { readonly model: Model; readonly inputLength: number; readonly index: number },
 ): { readonly input: Int32Array } {
   const foreign = input.find((id) => id < 0 || id >= model.vocabularySize);

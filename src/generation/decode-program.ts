@@ -45,6 +45,15 @@ export function packShape({ rows, inputLength }: DecodingShape): BatchShape {
   return { rows, inputLength, targetLength: 1, sequences: 1 };
 }
 
+/** Room for the tokens that a row has read before a run and the one that its first step reads. */
+export function historyLength({
+  decoding,
+  shape,
+  window,
+}: Pick<DecodeProgramOptions, "decoding" | "shape" | "window">): number {
+  return window.past - decoding.pastLength(shape) + 1;
+}
+
 /** A graph with these inputs and the delta's batch inputs, in which parameters become inputs or mapped constants as they are asked for. */
 export function beginProgram(
   { model, delta, frozen, shape }: DecodeProgramOptions,

@@ -11,7 +11,7 @@ export interface DecodingBatch {
 }
 
 /** Rows of a batch: more take memory and make the first answers wait. */
-const MOST_ROWS = 32;
+export const MOST_ROWS = 32;
 /** Input tokens of a batch, so that activations of a prefill stay in tens of megabytes. */
 const BATCH_INPUT_TOKENS = 8192;
 const SHORTEST_INPUT = 16;
@@ -19,8 +19,9 @@ const SHORTEST_INPUT = 16;
 /**
  * Distributes inputs over batches of few shapes: those whose lengths have the same power of two (16 or more) lie together, the longest first.
  * A pure function of the lengths.
+ * @param mostRows Of a batch.
  */
-export function batchesOf(lengths: readonly number[]): DecodingBatch[] {
+export function batchesOf(lengths: readonly number[], mostRows = MOST_ROWS): DecodingBatch[] {
   const groups = new Map<number, number[]>();
   const order = [...lengths.keys()].sort((left, right) => at(lengths, right) - at(lengths, left) || left - right);
   for (const index of order) {
@@ -28,7 +29,7 @@ export function batchesOf(lengths: readonly number[]): DecodingBatch[] {
     groups.set(inputLength, [...(groups.get(inputLength) ?? []), index]);
   }
   return [...groups].flatMap(([inputLength, members]) => {
-    const most = Math.max(1, Math.min(MOST_ROWS, Math.floor(BATCH_INPUT_TOKENS / inputLength)));
+    const most = Math.max(1, Math.min(mostRows, Math.floor(BATCH_INPUT_TOKENS / inputLength)));
     return Array.from({ length: Math.ceil(members.length / most) }, (_, batch): DecodingBatch => {
       const own = members.slice(batch * most, (batch + 1) * most);
       return { rows: powerOfTwo(own.length), inputLength, members: own };

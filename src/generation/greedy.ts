@@ -13,12 +13,17 @@ export interface Choice {
 
 /** The most likely token of every row, `logits [rows, vocabulary]`; of equals, the first. */
 export function chooseGreedily(logits: Value): Choice {
-  const best = emitOne(
-    logits.graph,
-    { opType: "ArgMax", inputs: [logits], attributes: { axis: { int: 1 }, keepdims: { int: 0 } } },
-    "int64",
-    logits.shape.slice(0, 1),
-  );
   // The most likely one's probability is at least 1/vocabulary: nothing underflows.
-  return { ids: cast(best, "int32"), logProbabilities: log(reduceMax(softmax(logits), [1])) };
+  return { ids: mostLikely(logits), logProbabilities: log(reduceMax(softmax(logits), [1])) };
+}
+
+/** The place of every row's largest score, int32 `[rows]`; of equals, the first. */
+export function mostLikely(scores: Value): Value {
+  const best = emitOne(
+    scores.graph,
+    { opType: "ArgMax", inputs: [scores], attributes: { axis: { int: 1 }, keepdims: { int: 0 } } },
+    "int64",
+    scores.shape.slice(0, 1),
+  );
+  return cast(best, "int32");
 }

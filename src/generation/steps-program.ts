@@ -1,193 +1,104 @@
-import { at } from "../core/at.js";
-import type { Graph, Value } from "../graph/graph.js";
+import type { Value } from "../graph/graph.js";
 import { loop } from "../graph/loop.js";
-import { add, cast, compare, logical, where } from "../graph/ops/elementwise.js";
-import { gatherRows } from "../graph/ops/gather.js";
-import { matmul } from "../graph/ops/matmul.js";
+import { cast, compare, logical, where } from "../graph/ops/elementwise.js";
 import { runtimeZeros } from "../graph/ops/primitives.js";
 import { reduceMax } from "../graph/ops/reduce.js";
-import { concat, reshape, slice } from "../graph/ops/shape-ops.js";
+import { expand, reshape } from "../graph/ops/shape-ops.js";
 import { serializeGraph } from "../graph/serialize.js";
-import { sizeAt } from "../graph/shape.js";
-import { type CachedAttention, type CacheWindow, cachedAttention } from "../models/cached-attention.js";
-import type { CacheSpec, DecodingStep } from "../models/decoding.js";
-import {
-  beginProgram,
-  type DecodeProgram,
-  type DecodeProgramOptions,
-  emptyEntries,
-  known,
-  memorySlot,
-  PARTS,
-  pastSlot,
-} from "./decode-program.js";
+import type { DType } from "../tensors/dtype.js";
+import { type DecodeProgram, type DecodeProgramOptions, historyLength, known } from "./decode-program.js";
 import { chooseGreedily } from "./greedy.js";
+import { chooseByRow, declareRowChoice } from "./row-choice.js";
+import { MOST_TOP } from "./row-options.js";
+import { beginSteps, counting } from "./steps-graph.js";
 
 /** Outputs of the program. */
 export const TOKENS = "tokens";
 export const LOG_PROBABILITIES = "logProbabilities";
+/** Further ones where rows choose by options of their own. */
+export const TOP_IDS = "topIds";
+export const TOP_LOG_PROBABILITIES = "topLogProbabilities";
 
-/** Added to scores that must not count: far below any score, far above float32's smallest number. */
-const MASKED = -1e9;
+/** How the program chooses tokens. */
+export type Choosing =
+  /** The likeliest, nothing listed: the fastest. */
+  | { readonly kind: "greedy" }
+  /** By the options of every row, which are feeds. @see candidatesOf */
+  | { readonly kind: "by-row"; readonly candidates: number };
 
 /**
- * Builds a run of `window.recent` greedy steps; it ends earlier when every row has.
+ * Builds a run of `window.recent` steps; it ends earlier when every row has.
  *
- * Feeds: `ids [rows]` int32, the tokens that the first step reads; `ended [rows]` bool, rows that go on with padding; `pastLengths [rows]`
- * int32; the delta's batch inputs; the slots that the prefill made. Outputs `[rows, steps]`: `tokens` int32, padding behind a row's end, and
- * `logProbabilities`.
+ * Feeds: those of `beginSteps`, `ended [rows]` bool, rows that go on with padding, and by-row those of `declareRowChoice`. Outputs
+ * `[rows, steps]`: `tokens` int32, of which those behind a row's end mean nothing, and `logProbabilities`; by-row `topIds` and
+ * `topLogProbabilities` `[rows, steps, top]`.
  */
-export function buildStepsProgram(options: DecodeProgramOptions): DecodeProgram {
-  const { model, decoding, shape, window } = options;
+export function buildStepsProgram(options: DecodeProgramOptions, choosing: Choosing): DecodeProgram {
+  const { model, shape, window } = options;
   const { rows } = shape;
   const steps = window.recent;
-  const { graph, context } = beginProgram(options, []);
-  const firstIds = graph.input("ids", "int32", [rows]);
+  const { graph, firstIds, noEntries, step, finish } = beginSteps(options);
   const firstEnded = graph.input("ended", "bool", [rows]);
-  const pastLengths = graph.input("pastLengths", "int32", [rows]);
-  const memory = Object.fromEntries(
-    decoding.memory(shape).map(({ name, dtype, shape: size }) => [name, graph.input(memorySlot(name), dtype, size)]),
-  );
-  const past = new Map(
-    decoding.caches.flatMap((cache) =>
-      window.past === 0
-        ? []
-        : PARTS.map((part): [string, Value] => {
-            const slot = pastSlot(cache, part);
-            return [slot, graph.input(slot, "float32", [rows, cache.heads, window.past, cache.headWidth])];
-          }),
-    ),
-  );
-  const build = decoding.steps(context, { shape, window, memory, pastLengths });
-  const masks = stepMasks(graph, window);
-  const pastMask = pastMaskOf(pastLengths, window);
+  const choice =
+    choosing.kind === "greedy"
+      ? undefined
+      : {
+          inputs: declareRowChoice(graph, { rows, steps, history: historyLength(options) }),
+          candidates: choosing.candidates,
+        };
   const numbers = counting(graph, steps);
-  const zero = (dtype: "int32" | "float32"): Value => runtimeZeros(firstIds, dtype, [rows, steps]);
-  const recents = decoding.caches.flatMap((cache) =>
-    PARTS.map(() => emptyEntries(shape, cache, { entries: steps, source: firstIds })),
-  );
+  const zeros = (dtype: DType, ...sizes: readonly number[]): Value =>
+    runtimeZeros(firstIds, dtype, [rows, steps, ...sizes]);
+  const top = Math.min(MOST_TOP, model.vocabularySize);
+  const listed = choice === undefined ? [] : [zeros("int32", top), zeros("float32", top)];
+  // Where no token is yet stands one that was read: it does not change what a row has read.
+  const noTokens = expand(reshape(firstIds, [rows, 1]), [rows, steps]);
 
   const { carried } = loop({
     graph,
     steps,
-    carried: [firstIds, firstEnded, zero("int32"), zero("float32"), ...recents],
+    carried: [firstIds, firstEnded, noTokens, zeros("float32"), ...listed, ...noEntries],
     sequences: [],
-    body: ({ index: number, carried: [ids, ended, tokensBefore, logProbabilitiesBefore, ...caches] }) => {
+    body: ({ index: number, carried: [ids, ended, tokensBefore, logProbabilitiesBefore, ...rest] }) => {
       const index = cast(number, "int32");
-      const isCurrent = compare("Equal", numbers, index);
-      const { attend, filled } = growCaches(decoding.caches, {
-        past,
-        recents: caches,
-        current: reshape(isCurrent, [1, 1, steps, 1]),
-      });
-      const ownMask = gatherRows(masks, index);
-      const states = build({
-        ids: known(ids, "ids"),
-        index,
-        mask: pastMask === undefined ? ownMask : add(ownMask, pastMask),
-        attend,
-      });
-      const chosen = chooseGreedily(matmul(states.hidden, states.head, { transposeB: true }));
+      const made = known(tokensBefore, TOKENS);
+      const { logits, entries } = step({ ids: known(ids, "ids"), index, entries: rest.slice(listed.length) });
       const before = known(ended, "ended");
-      const nextIds = where(before, model.padId, chosen.ids);
+      const written = (value: Value, all: Value | undefined): Value => {
+        const sizes = value.shape.slice(1);
+        const current = reshape(compare("Equal", numbers, index), [1, steps, ...sizes.map(() => 1)]);
+        return where(current, reshape(value, [rows, 1, ...sizes]), known(all, "output"));
+      };
+      const chosen =
+        choice === undefined
+          ? undefined
+          : chooseByRow(logits, choice.inputs, { index, made, candidates: choice.candidates });
+      const { ids: wanted, logProbabilities } = chosen ?? chooseGreedily(logits);
+      const nextIds = where(before, model.padId, wanted);
       const nextEnded = logical("Or", before, compare("Equal", nextIds, model.endId));
-      const written = (value: Value, all: Value | undefined): Value =>
-        where(reshape(isCurrent, [1, steps]), reshape(value, [rows, 1]), known(all, "output"));
       return {
         carried: [
           nextIds,
           nextEnded,
           written(nextIds, tokensBefore),
-          written(where(before, 0, chosen.logProbabilities), logProbabilitiesBefore),
-          ...filled(),
+          written(where(before, 0, logProbabilities), logProbabilitiesBefore),
+          ...(chosen === undefined
+            ? []
+            : [written(chosen.topIds, rest[0]), written(chosen.topLogProbabilities, rest[1])]),
+          ...entries,
         ],
         collected: [],
         goOn: compare("Greater", reduceMax(where(nextEnded, graph.scalar("int32", 0), 1), [0]), 0),
       };
     },
   });
-  const [, , tokens, logProbabilities, ...entries] = carried;
+  const [, , tokens, logProbabilities, ...rest] = carried;
   graph.output(TOKENS, known(tokens, TOKENS));
   graph.output(LOG_PROBABILITIES, known(logProbabilities, LOG_PROBABILITIES));
-  const updates: Record<string, string> = {};
-  [...past].forEach(([slot, before], position) => {
-    graph.output(`next:${slot}`, movedOn(before, at(entries, position)));
-    updates[slot] = `next:${slot}`;
-  });
-  return { bytes: serializeGraph(graph), updates };
-}
-
-/** The caches of a step: what a model calls to attend, and afterwards the run's entries with those of the step in them. */
-function growCaches(
-  caches: readonly CacheSpec[],
-  {
-    past,
-    recents,
-    current,
-  }: {
-    /** By slot; empty where there is no past. */
-    readonly past: ReadonlyMap<string, Value>;
-    /** Keys and values of each cache, in order. */
-    readonly recents: readonly Value[];
-    /** `[1, 1, recent, 1]`: the entry that the step fills. */
-    readonly current: Value;
-  },
-): { readonly attend: DecodingStep["attend"]; readonly filled: () => Value[] } {
-  const found = new Map<string, CachedAttention>();
-  return {
-    attend: (name, step, { bias, scale = 1 }) => {
-      const place = caches.findIndex((cache) => cache.name === name);
-      const cache = at(caches, place);
-      const [keys, values] = [
-        { past: past.get(pastSlot(cache, "keys")), recent: at(recents, 2 * place) },
-        { past: past.get(pastSlot(cache, "values")), recent: at(recents, 2 * place + 1) },
-      ];
-      const attention = cachedAttention(step, { keys, values }, { current, bias, scale });
-      found.set(name, attention);
-      return attention.context;
-    },
-    filled: () =>
-      caches.flatMap(({ name }) => {
-        const { recentKeys, recentValues } = known(found.get(name), name);
-        return [recentKeys, recentValues];
-      }),
-  };
-}
-
-/** The last entries of both parts of a cache, as many as the past has. */
-function movedOn(past: Value, recent: Value): Value {
-  const [before, added] = [sizeAt(past.shape, 2, "decoding"), sizeAt(recent.shape, 2, "decoding")];
-  return before > added
-    ? concat([slice(past, { axis: 2, start: added, end: before }), recent], 2)
-    : slice(recent, { axis: 2, start: added - before, end: added });
-}
-
-/** By step, `[recent, 1, 1, 1, past + recent]`: the run's later entries are hidden. */
-function stepMasks(graph: Graph, { past, recent }: CacheWindow): Value {
-  const entries = past + recent;
-  const data = Float32Array.from({ length: recent * entries }, (_, index) =>
-    (index % entries) - past > Math.floor(index / entries) ? MASKED : 0,
-  );
-  return graph.constant({ dtype: "float32", shape: [recent, 1, 1, 1, entries], data });
-}
-
-/** `[rows, 1, 1, past + recent]`: what of the past is not a row's own is hidden; undefined where there is no past. */
-function pastMaskOf(pastLengths: Value, { past, recent }: CacheWindow): Value | undefined {
-  if (past === 0) {
-    return undefined;
+  if (choice !== undefined) {
+    graph.output(TOP_IDS, known(rest[0], TOP_IDS));
+    graph.output(TOP_LOG_PROBABILITIES, known(rest[1], TOP_LOG_PROBABILITIES));
   }
-  const { graph } = pastLengths;
-  // Entry i is a row's own if at most `pastLength` entries of the past lie from there to its end; the run's are always.
-  const needed = graph.constant({
-    dtype: "int32",
-    shape: [1, 1, 1, past + recent],
-    data: Int32Array.from({ length: past + recent }, (_, entry) => Math.max(0, past - entry)),
-  });
-  const own = compare("LessOrEqual", needed, reshape(pastLengths, [...pastLengths.shape, 1, 1, 1]));
-  return where(own, graph.scalar("float32", 0), graph.scalar("float32", MASKED));
-}
-
-/** `0, 1, …`, int32. */
-function counting(graph: Graph, count: number): Value {
-  return graph.constant({ dtype: "int32", shape: [count], data: Int32Array.from({ length: count }, (_, one) => one) });
+  const updates = finish(rest.slice(listed.length));
+  return { bytes: serializeGraph(graph), updates };
 }

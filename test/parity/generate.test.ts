@@ -9,7 +9,8 @@ import type { Model } from "../../src/models/model.js";
 import { openModelFolder } from "../../src/models/node/model-folder.js";
 import { openDevice } from "../../src/runtime/node/open-device.js";
 import type { Weights } from "../../src/training/weights.js";
-import { expectWithin, FIXTURES, floatsOf, readModel } from "./fixture.js";
+import { readScaledModel } from "../generation/scaled-model.js";
+import { expectWithin, FIXTURES } from "./fixture.js";
 
 const TOLERANCE = 1e-5;
 const device = await openDevice({ threads: 1 });
@@ -41,17 +42,10 @@ async function expectAnswers(model: Model, weights: Weights, rows: z.output<type
 }
 
 test.each(["v1_0", "v1_1"] as const)("%s answers as transformers does, in one padded batch and alone", async (name) => {
-  const { embeddingScale, endId, rows } = fixture.models[name];
-  const { model, weights } = await readModel(name);
-  const embedding = floatsOf(weights, "shared.weight").map((value) => value * embeddingScale);
-  const scaled = new Map(weights).set("shared.weight", {
-    dtype: "float32",
-    shape: [model.vocabularySize, embedding.length / model.vocabularySize],
-    data: embedding,
-  });
-  const ending = { ...model, endId };
-  await expectAnswers(ending, scaled, rows);
-  await expectAnswers(ending, scaled, rows.slice(0, 1));
+  const { rows, ...scaling } = fixture.models[name];
+  const { model, weights } = await readScaledModel(name, scaling);
+  await expectAnswers(model, weights, rows);
+  await expectAnswers(model, weights, rows.slice(0, 1));
 });
 
 test("weights mapped from their file answer alike", async () => {

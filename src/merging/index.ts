@@ -1,0 +1,6 @@
+/**
+ * One delta out of several: `cadre/merging`.
+ * @module
+ */
+export { type MergedExpert, type MergeOptions, mergeExperts } from "./merge-experts.js";
+export type { MergedDelta } from "./merged-delta.js";
