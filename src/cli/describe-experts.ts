@@ -56,7 +56,7 @@ export function describeExpert({ id, manifest }: ExpertEntry): string {
 }
 
 /** A value as JSON without characters that steer a terminal, of which JSON itself escapes only some. */
-function quote(value: unknown): string {
+export function quote(value: unknown): string {
   return (JSON.stringify(value) ?? "").replace(
     /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

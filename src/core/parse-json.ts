@@ -1,5 +1,6 @@
 import { CadreError } from "./errors.js";
 import { findJsonProblem, isNestedTooDeep } from "./json-check.js";
+import { nullNonFinite } from "./non-finite.js";
 
 /** Options of {@link parseJson}. */
 export interface ParseJsonOptions {
@@ -7,6 +8,8 @@ export interface ParseJsonOptions {
   readonly where: string;
   /** Refuse objects in which a key occurs twice; default false, where the last one counts. */
   readonly uniqueKeys?: boolean;
+  /** Read the numbers `NaN` and `Infinity`, which Python writes, as null; default false. */
+  readonly nonFiniteAsNull?: boolean;
 }
 
 /**
@@ -14,8 +17,12 @@ export interface ParseJsonOptions {
  * never nested deeper than `MAX_JSON_DEPTH`, so that recursive functions may walk it.
  * @throws CadreError `invalid-file` with line and column in the message and in `details`.
  */
-export function parseJson(bytes: Uint8Array, { where, uniqueKeys = false }: ParseJsonOptions): unknown {
-  const text = decode(bytes, where);
+export function parseJson(
+  bytes: Uint8Array,
+  { where, uniqueKeys = false, nonFiniteAsNull = false }: ParseJsonOptions,
+): unknown {
+  const decoded = decode(bytes, where);
+  const text = nonFiniteAsNull ? nullNonFinite(decoded) : decoded;
   let value: unknown;
   let failure: unknown;
   try {

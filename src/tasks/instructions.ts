@@ -31,6 +31,8 @@ export interface InstructionsOptions {
   readonly where: string;
   /** The answers to choose from; without them the task has no choices. */
   readonly choices?: readonly string[];
+  /** Told of each bad instance, which is left out then; without it the first one is an error. */
+  readonly onBadInstance?: (problem: string) => void;
 }
 
 /**
@@ -42,11 +44,17 @@ export interface InstructionsOptions {
  *   instances, an empty input, no answer, or an answer that is none of the choices.
  */
 export function parseInstructions(value: unknown, options: InstructionsOptions): Task {
-  const { name, where, choices } = options;
+  const { name, where, choices, onBadInstance } = options;
   const document = parseConfig(documentSchema, value, { where, code: "invalid-file" });
-  const instances = document.Instances.map((instance, index) =>
-    parseInstance(instance, choices, `${where}: Instances[${index}]`),
-  );
+  const instances = document.Instances.flatMap((instance, index) => {
+    try {
+      return [parseInstance(instance, choices, `${where}: Instances[${index}]`)];
+    } catch (error) {
+      if (onBadInstance === undefined || !CadreError.isInstance(error)) throw error;
+      onBadInstance(error.message);
+      return [];
+    }
+  });
   return {
     name,
     definition: (document.Definition ?? document.Prompt ?? document.Title ?? "").trim(),

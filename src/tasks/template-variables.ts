@@ -14,7 +14,7 @@ export interface TemplateVariables {
 }
 
 /** Finds the variables of parsed templates that they do not set themselves. What is tested anywhere in a template is optional everywhere in it. */
-export function templateVariables(templates: readonly Template[]): TemplateVariables {
+export function templateVariables(templates: readonly Pick<Template, "parsed">[]): TemplateVariables {
   const used = new Set<string>();
   const optional = new Set<string>();
   const own = new Set(GLOBALS);
@@ -42,6 +42,11 @@ export function templateVariables(templates: readonly Template[]): TemplateVaria
     switch (parts.get("type")) {
       case "Identifier":
         (tested ? optional : used).add(String(parts.get("value")));
+        break;
+      case "BinaryExpression":
+      case "UnaryExpression":
+        // The parser keeps the words `and`, `or`, `in` and `not` as identifiers there.
+        visitRest(["operator"]);
         break;
       case "MemberExpression":
         visitRest(parts.get("computed") === true ? [] : ["property"]);

@@ -10,6 +10,8 @@ export const MAX_JSON_BYTES = 256 * 2 ** 20;
 export interface ReadJsonOptions {
   /** Refuse objects in which a key occurs twice; default false, where the last one counts. */
   readonly uniqueKeys?: boolean;
+  /** Read the numbers `NaN` and `Infinity`, which Python writes, as null; default false. */
+  readonly nonFiniteAsNull?: boolean;
   /** Largest accepted file in bytes; default {@link MAX_JSON_BYTES}. */
   readonly maxBytes?: number;
 }
@@ -19,8 +21,8 @@ export interface ReadJsonOptions {
  * @throws CadreError `not-found`; `invalid-file` with line and column in the message and in `details`; `io`.
  */
 export async function readJson(path: string, options: ReadJsonOptions = {}): Promise<unknown> {
-  const bytes = await readBytes(path, options.maxBytes ?? MAX_JSON_BYTES);
-  return parseJson(bytes, { where: path, uniqueKeys: options.uniqueKeys ?? false });
+  const { maxBytes = MAX_JSON_BYTES, ...rest } = options;
+  return parseJson(await readBytes(path, maxBytes), { where: path, ...rest });
 }
 
 async function readBytes(path: string, maxBytes: number): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, readFile, stat, statfs, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { CadreError } from "../../core/errors.js";
 import { writeFileAtomic } from "../../core/node/atomic-write.js";
 import { systemCodeOf, wrapSystemError } from "../../core/node/system-error.js";
@@ -7,7 +7,7 @@ import type { HubId } from "./hub-id.js";
 
 /**
  * One repository in the Hugging Face cache, laid out as by the Python library, so that both share their files:
- * `models--<owner>--<name>/blobs/<hash>`, `snapshots/<commit>/<file>` (links to blobs), `refs/<revision>` (a commit).
+ * `models--<owner>--<name>` (`datasets--…`) with `blobs/<hash>`, `snapshots/<commit>/<file>` (links to blobs), `refs/<revision>` (a commit).
  */
 export interface RepositoryCache {
   /** The bytes of a file, by its hash. */
@@ -15,7 +15,7 @@ export interface RepositoryCache {
   readonly snapshotFolder: (commit: string) => string;
   /** The commit that a revision had when it was last asked for, or the commit itself; undefined when it is not known. */
   readonly commitOf: (revision: string) => Promise<string | undefined>;
-  /** Files of a snapshot whose bytes are there. */
+  /** Files of a snapshot whose bytes are there; those in folders by their path with slashes. */
   readonly filesOf: (commit: string) => Promise<string[]>;
   /** Makes a blob appear in a snapshot. */
   readonly link: (commit: string, file: string, hash: string) => Promise<void>;
@@ -25,8 +25,8 @@ export interface RepositoryCache {
 }
 
 /** The cache of one repository below the cache folder. Nothing is written before `prepare`. */
-export function repositoryCache(cacheFolder: string, { name }: Pick<HubId, "name">): RepositoryCache {
-  const root = join(cacheFolder, `models--${name.replaceAll("/", "--")}`);
+export function repositoryCache(cacheFolder: string, { type, name }: Pick<HubId, "type" | "name">): RepositoryCache {
+  const root = join(cacheFolder, `${type}s--${name.replaceAll("/", "--")}`);
   const blobPath = (hash: string): string => join(root, "blobs", hash);
   const snapshotFolder = (commit: string): string => join(root, "snapshots", commit);
   const refPath = (revision: string): string => join(root, "refs", ...revision.split("/"));
@@ -42,13 +42,15 @@ export function repositoryCache(cacheFolder: string, { name }: Pick<HubId, "name
     },
     filesOf: async (commit) => {
       const folder = snapshotFolder(commit);
-      const names = (await readdir(folder).catch((error: unknown) => absent(error, folder))) ?? [];
+      const found = await readdir(folder, { recursive: true }).catch((error: unknown) => absent(error, folder));
+      const names = found?.map((name) => name.split(sep).join("/")) ?? [];
       const there = await Promise.all(names.map((file) => hasBytes(join(folder, file))));
       return names.filter((_, index) => there[index] === true).sort();
     },
     link: async (commit, file, hash) => {
       const pointer = join(snapshotFolder(commit), file);
       if (await hasBytes(pointer)) return;
+      await makeFolder(dirname(pointer));
       try {
         await symlink(relative(dirname(pointer), blobPath(hash)), pointer).catch((error: unknown) => {
           // Windows lets only some accounts make links.

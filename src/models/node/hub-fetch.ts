@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CadreError, throwIfAborted } from "../../core/errors.js";
-import { type HubId, nearMissHint } from "./hub-id.js";
+import { type HubId, hintFor, pathOfRepository } from "./hub-id.js";
 import type { HubSettings } from "./hub-settings.js";
 
 /** What requests of one repository share. */
@@ -138,7 +138,7 @@ function refusal({ settings, id }: HubRequest, url: string, response: Response):
   const { status } = response;
   const details = { repository: id.name, revision: id.revision, status, url };
   const code = response.headers.get("x-error-code");
-  const page = `${settings.endpoint}/${id.name}`;
+  const page = `${settings.endpoint}/${pathOfRepository(id)}`;
   if (code === "GatedRepo" || status === 403) {
     return new CadreError(
       "unauthorized",
@@ -156,18 +156,14 @@ function refusal({ settings, id }: HubRequest, url: string, response: Response):
     const token = settings.token === undefined ? "set HF_TOKEN if it is private" : "HF_TOKEN does not open it";
     return new CadreError(
       "unauthorized",
-      `${id.name}: no such repository on ${settings.endpoint}, or a private one (status 401): ${token}${nearMissHint(id.name)}`,
+      `${id.name}: no such repository on ${settings.endpoint}, or a private one (status 401): ${token}${hintFor(id)}`,
       { details },
     );
   }
   if (status === 404) {
-    return new CadreError(
-      "not-found",
-      `${id.name}@${id.revision}: not found on ${settings.endpoint}${nearMissHint(id.name)}`,
-      {
-        details,
-      },
-    );
+    return new CadreError("not-found", `${id.name}@${id.revision}: not found on ${settings.endpoint}${hintFor(id)}`, {
+      details,
+    });
   }
   return new CadreError("network", `${id.name}: ${url}: expected an answer, got status ${status}`, { details });
 }

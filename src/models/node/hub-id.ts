@@ -1,7 +1,11 @@
 import { CadreError } from "../../core/errors.js";
 
-/** A model repository on the Hugging Face Hub at a revision. */
+/** What a repository on the Hub holds. */
+export type RepositoryType = "model" | "dataset";
+
+/** A repository on the Hugging Face Hub at a revision. */
 export interface HubId {
+  readonly type: RepositoryType;
   /** `owner/name` */
   readonly name: string;
   /** A branch, a tag, a pull request (`refs/pr/1`) or a commit of 40 hexadecimal digits; `main` where none was given. */
@@ -29,7 +33,7 @@ const KNOWN_NAMES = [
 const ALIKE = 0.6;
 
 /** Reads `owner/name` or `owner/name@revision`; undefined for a text of another form. */
-export function parseHubId(text: string): HubId | undefined {
+export function parseHubId(text: string, type: RepositoryType = "model"): HubId | undefined {
   const [name = "", revision = "main", ...rest] = text.split("@");
   const parts = name.split("/");
   const wellFormed =
@@ -38,7 +42,17 @@ export function parseHubId(text: string): HubId | undefined {
     parts.every((part) => PART.test(part) && !part.includes("..") && !part.includes("--")) &&
     REVISION.test(revision) &&
     !revision.split("/").some((part) => part === "" || part === "." || part === "..");
-  return wellFormed ? { name, revision } : undefined;
+  return wellFormed ? { type, name, revision } : undefined;
+}
+
+/** Where a repository lies below the Hub's address. */
+export function pathOfRepository({ type, name }: Pick<HubId, "type" | "name">): string {
+  return type === "model" ? name : `datasets/${name}`;
+}
+
+/** {@link nearMissHint} for a model; the names of data sets are not known here. */
+export function hintFor({ type, name }: Pick<HubId, "type" | "name">): string {
+  return type === "model" ? nearMissHint(name) : "";
 }
 
 /** "; did you mean …?" for a name that resembles a well-known one or one of `others`, or an empty text. */

@@ -5,7 +5,7 @@ import { type HubRequest, hubFetch } from "./hub-fetch.js";
 
 /** A file of a repository, with the hash that proves its bytes and names it in the cache. */
 export interface HubFile {
-  /** In the repository's root: no folders. */
+  /** With slashes between folders; those of models lie in the repository's root. */
   readonly path: string;
   readonly bytes: number;
   readonly hash: FileHash;
@@ -18,7 +18,7 @@ export type FileHash = { readonly kind: "sha256" | "git-sha1"; readonly hex: str
 export interface HubSnapshot {
   /** 40 hexadecimal digits. */
   readonly commit: string;
-  /** Files in the root. */
+  /** Of a model those in the root, of a data set all. */
   readonly files: readonly HubFile[];
 }
 
@@ -32,32 +32,38 @@ const entry = z.object({
 });
 
 /**
- * Asks the Hub for the commit behind a revision and the files in its root, through the client library.
+ * Asks the Hub for the commit behind a revision and its files, through the client library.
  * @throws CadreError `network`, `unauthorized`, `not-found`, `aborted`.
  */
 export async function readHubSnapshot(request: HubRequest): Promise<HubSnapshot> {
-  const { listFiles, modelInfo } = await import("@huggingface/hub");
+  const { datasetInfo, listFiles, modelInfo } = await import("@huggingface/hub");
   const { id, settings } = request;
   const common = { hubUrl: settings.endpoint, fetch: hubFetch(request) };
   const where = `${id.name}: expected an answer of the Hub from ${settings.endpoint}`;
   try {
-    const info: unknown = await modelInfo({
-      name: id.name,
-      revision: id.revision,
-      additionalFields: ["sha"],
-      ...common,
-    });
+    const asked = { name: id.name, revision: id.revision, ...common };
+    const info: unknown =
+      id.type === "model"
+        ? await modelInfo({ ...asked, additionalFields: ["sha"] })
+        : await datasetInfo({ ...asked, additionalFields: ["sha"] });
     const { sha: commit } = parseConfig(answer, info, { where, code: "network" });
     const files: HubFile[] = [];
-    for await (const listed of listFiles({ repo: { type: "model", name: id.name }, revision: commit, ...common })) {
+    const repo = { type: id.type, name: id.name };
+    const recursive = id.type === "dataset";
+    for await (const listed of listFiles({ repo, recursive, revision: commit, ...common })) {
       if (listed.type !== "file") continue;
       const { path, size, oid, lfs } = parseConfig(entry, listed, { where, code: "network" });
       const hash: FileHash = lfs ? { kind: "sha256", hex: lfs.oid } : { kind: "git-sha1", hex: oid };
-      if (!/[\\/]/.test(path)) files.push({ path, bytes: lfs?.size ?? size, hash });
+      if (recursive ? isSafePath(path) : !/[\\/]/.test(path)) files.push({ path, bytes: lfs?.size ?? size, hash });
     }
     return { commit, files };
   } catch (error) {
     if (CadreError.isInstance(error)) throw error;
     throw new CadreError("network", `${where}, got something else`, { cause: error });
   }
+}
+
+/** Whether a path stays within its repository. */
+function isSafePath(path: string): boolean {
+  return path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !/[\\\0]/.test(part));
 }

@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 
 /** A repository of the imitated Hub. */
 export interface FakeRepository {
+  /** Default a model. */
+  readonly type?: "model" | "dataset";
   readonly name: string;
   readonly commit: string;
   /** Other revisions by name; `main` is always the commit. */
@@ -89,15 +91,16 @@ function answer(
   repository: FakeRepository,
   { one, response, store }: { one: SeenRequest; response: ServerResponse; store: string },
 ): void {
-  const { name, commit, files, large } = repository;
+  const { type = "model", name, commit, files, large } = repository;
   const path = one.path.split("?")[0] ?? "";
-  const information = `/api/models/${name}/revision/`;
-  const file = path.startsWith(`/${name}/resolve/${commit}/`) ? path.slice(`/${name}/resolve/${commit}/`.length) : "";
+  const information = `/api/${type}s/${name}/revision/`;
+  const content = `${type === "model" ? "" : "/datasets"}/${name}/resolve/${commit}/`;
+  const file = path.startsWith(content) ? path.slice(content.length) : "";
   if (path.startsWith(information)) {
     const known = ["main", commit, ...(repository.revisions ?? [])].includes(path.slice(information.length));
     if (known) sendJson(response, { _id: "1", id: name, sha: commit, private: false, lastModified: "2024-01-01" });
     else refuse(response, 404, "RevisionNotFound");
-  } else if (path === `/api/models/${name}/tree/${commit}`) {
+  } else if (path === `/api/${type}s/${name}/tree/${commit}`) {
     const listing = Object.entries(files).map(([file, bytes]) => ({
       type: "file",
       path: file,

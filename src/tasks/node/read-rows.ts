@@ -3,6 +3,7 @@ import * as z from "zod";
 import { CadreError } from "../../core/errors.js";
 import { findJsonProblem } from "../../core/json-check.js";
 import { MAX_JSON_BYTES } from "../../core/node/json.js";
+import { nullNonFinite } from "../../core/non-finite.js";
 import { parseConfig } from "../../core/parse-config.js";
 import { readLines } from "./read-rows-lines.js";
 import { textOfRow } from "./read-rows-text.js";
@@ -99,9 +100,6 @@ async function* readJsonRows(path: string): AsyncGenerator<RowBatch> {
   yield { rows, bytes };
 }
 
-/** A string, or a number that Python writes into JSON although JSON has none such. */
-const STRING_OR_NON_FINITE = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
-
 /** A whole JSON file; `NaN` and `Infinity`, as in fields of Super-NaturalInstructions, are read as null. */
 async function readJsonOfPython(path: string): Promise<{ readonly value: unknown; readonly bytes: number }> {
   const parts: string[] = [];
@@ -118,7 +116,7 @@ async function readJsonOfPython(path: string): Promise<{ readonly value: unknown
   try {
     return { value: JSON.parse(text), bytes };
   } catch {
-    const plain = text.replace(STRING_OR_NON_FINITE, (token) => (token.startsWith('"') ? token : "null"));
+    const plain = nullNonFinite(text);
     const problem = findJsonProblem(plain);
     if (problem === undefined) return { value: JSON.parse(plain), bytes };
     const { message, line, column } = problem;

@@ -1,0 +1,16 @@
+import type { AnsweredInput } from "../cadre/cadre.js";
+
+/** Who answered, as every answer says it; keys near the input stay in the process, as they tell of training texts. */
+export function answeredJson({ routing, inputTokensCut }: AnsweredInput) {
+  const { by, experts, ranking } = routing;
+  return { routing: { by, experts, ranking }, input_tokens_cut: inputTokensCut };
+}
+
+/** OpenAI's count of tokens. */
+export function usageJson(promptTokens: number, completionTokens: number) {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  };
+}
