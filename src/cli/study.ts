@@ -1,12 +1,12 @@
 import { join, resolve } from "node:path";
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
-import { expertRecipes } from "../experts/expert-recipe.js";
 import { hashBase } from "../library/base-hash.js";
 import { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
 import { resolveBase } from "../models/node/resolve-base.js";
 import { writeReport } from "../report/node/write-report.js";
 import { openDevice } from "../runtime/node/open-device.js";
+import { armRecipe } from "../studies/arm.js";
 import { CARD_SETS, type CardRunProgress, studyBaseCard } from "../studies/base-card.js";
 import { cardRecipe } from "../studies/base-card-result.js";
 import { studyLearnability } from "../studies/learnability.js";
@@ -56,9 +56,12 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
   }
 }
 
-/** Results of another base or another recipe must not be taken for this one's. */
+/** Results of another base, or of arms that are trained in another way, must not be taken for this one's. */
 async function keyOf({ model, weights }: ModelFolder): Promise<string> {
-  const key = JSON.stringify([await hashBase({ model, weights }), expertRecipes.mini]);
+  const arms = (["full", "lora", "bottleneck"] as const).map((trained) =>
+    armRecipe({ weights: "base", trained, loss: "tokens and choices", learningRate: 1, steps: 100, seed: 1 }),
+  );
+  const key = JSON.stringify([await hashBase({ model, weights }), arms]);
   return (await sha256(new TextEncoder().encode(key))).slice(0, 12);
 }
 

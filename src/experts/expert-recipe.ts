@@ -153,7 +153,7 @@ export const expertRecipes: Readonly<Record<ExpertRecipeName, z.input<typeof exp
     ...smallBaseDeltas.full,
     schedule: "constant",
     warmupSteps: 10,
-    steps: 200,
+    steps: 100,
     batch: { rows: 32, inputLength: 512, targetLength: 1024, pack: true, accumulate: 1 },
     losses: { tokens: 1, choices: 1 },
     clipNorm: 1,
