@@ -89,7 +89,7 @@ export async function studyLearnability(options: LearnabilityOptions): Promise<R
   if (part.of > 1) {
     return undefined;
   }
-  const expert = bestArm(compareArms(runs).filter(({ arm }) => arm.trained !== "full")).arm;
+  const expert = bestArm(compareArms(runs).filter(({ arm }) => arm.weights === "base")).arm;
   const transfer = await storedResult(options.resultsFolder, {
     name: "transfer",
     schema: z.array(z.array(z.number())),
@@ -154,12 +154,6 @@ async function transferMatrix(
 ): Promise<number[][]> {
   const { device, base } = options;
   const delta = deltaOf(armRecipe(arm), base.model.hookPoints);
-  await using scorer = createChoiceScorer({
-    device,
-    model: base.model,
-    weights: base.weights,
-    ...(delta === undefined ? {} : { delta }),
-  });
   const rows: number[][] = [];
   for (const { train } of sets) {
     const { tensors } = await trainArm({
@@ -170,9 +164,13 @@ async function transferMatrix(
       scored: [],
       scoredSteps: [arm.steps],
     });
+    await using scorer = createChoiceScorer({
+      ...{ device, model: base.model, weights: delta === undefined ? tensors : base.weights },
+      ...(delta === undefined ? {} : { delta }),
+    });
     const row: number[] = [];
     for (const { validation } of sets) {
-      const { scores } = await scorer.score(validation.examples, { deltaTensors: tensors });
+      const { scores } = await scorer.score(validation.examples, delta === undefined ? {} : { deltaTensors: tensors });
       row.push(accuracy(validation.examples, scores.map(bestChoice)));
     }
     rows.push(row);
