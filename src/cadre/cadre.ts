@@ -2,8 +2,8 @@ import type { WeightedExpert } from "../models/packed-batch.js";
 import type { QueryTrace, RankedExpert } from "../routing/router.js";
 
 /**
- * Who answers: `"auto"` the expert that routing finds, `"base"` the base alone, else an expert's id or name, or several with weights (their
- * deltas' effects are added, each times its weight).
+ * Who answers: `"auto"` the expert that routing finds, `"base"` the base alone, else an expert's id, name or unambiguous slug, or several with
+ * weights (their deltas' effects are added, each times its weight; at most 16, none is the base).
  */
 export type ExpertSelection = "auto" | "base" | (string & {}) | readonly WeightedExpert[];
 
@@ -11,7 +11,7 @@ export type ExpertSelection = "auto" | "base" | (string & {}) | readonly Weighte
 export interface AskOptions {
   /** Default `"auto"`; in a library whose experts have no keys, or of none, the base. */
   readonly experts?: ExpertSelection;
-  /** Takes effect between two runs of the engine. */
+  /** Ends the call at once; the engine stops working for it between two runs. */
   readonly signal?: AbortSignal;
 }
 
@@ -21,9 +21,12 @@ export interface AnswerRouting {
   readonly by: "auto" | "base" | "request";
   /** Who answered, with weights that add up to 1 where routing chose; none is the base. */
   readonly experts: readonly (WeightedExpert & { readonly name: string })[];
-  /** Every expert with a vote, most votes first; empty unless `by` is `auto`. */
+  /**
+   * The experts of the nearest keys, by how many of these are theirs, most first; empty unless `by` is `auto`. It tells how sure the choice is: the
+   * expert of the nearest key answers, which need not have most.
+   */
   readonly ranking: readonly RankedExpert[];
-  /** The keys nearest to the input; empty unless `by` is `auto`. */
+  /** The ten keys nearest to the input, in one element; empty unless `by` is `auto`. */
   readonly trace: readonly QueryTrace[];
 }
 

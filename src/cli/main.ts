@@ -173,6 +173,67 @@ Examples:
   });
 
 program
+  .command("ask")
+  .description("ask the experts of a library: a choice where labels are known, else text")
+  .argument("<library>", "folder of the library")
+  .argument("<text>", "what to answer; - reads it from standard input")
+  .option("--experts <who>", "auto, base, an expert's name or id, or a list as tickets=0.5,refunds=0.5 (default: auto)")
+  .option("--choices <labels>", "labels to choose from, divided by commas (default: those of the answering expert)")
+  .option("--max-tokens <number>", "most tokens of written text (default: 64)")
+  .option("--temperature <number>", "0 takes the likeliest token, above it tokens are drawn (default: 0)")
+  .option("--seed <number>", "what drawn tokens depend on (default: another one every time)")
+  .option("--trace", "say who answered, and why")
+  .option("--base <folder or id>", "where the library's base lies, if its own name of it means nothing here")
+  .option("--offline", "fetch nothing: the base must be a folder or in the cache")
+  .option("--device <kind>", "cpu, webgpu or cuda (default: cpu); docs/devices.md says what each needs")
+  .option("--threads <number>", "threads of one operator (default: all cores)")
+  .option("--json", "print the answer with scores and routing as JSON")
+  .addHelpText(
+    "after",
+    `
+An expert that was trained with a template reads what the template makes of a row: give the text in that form.
+
+Examples:
+  $ cadre ask ./library "I was charged twice" --trace
+  $ cadre ask ./library "I was charged twice" --experts tickets
+  $ cadre ask ./library "Great soup" --choices good,bad --json
+  $ cadre ask ./library - --experts titles --max-tokens 20 < article.txt`,
+  )
+  .action(async (library, text, options) => {
+    const { askCommand } = await import("./ask.js");
+    await askCommand(library, text, options);
+  });
+
+program
+  .command("serve")
+  .description("answer over HTTP as OpenAI's API does: completions, embeddings, and classify")
+  .argument("<library>", "folder of the library")
+  .option("--port <number>", "port; 0 is any free one", "8080")
+  .option("--host <name>", "address to listen on; another than loopback needs an API key", "127.0.0.1")
+  .option("--api-key <key>", "what requests must carry; better in the environment, as CADRE_API_KEY")
+  .option("--cors <origin...>", "origins whose pages may read answers (default: none)")
+  .option("--limit <name=number...>", "bodyBytes, tokens, inputs, n, choices or seconds of a request")
+  .option("--base <folder or id>", "where the base lies, if not where the library says")
+  .option("--offline", "fetch nothing: the base must be a folder or in the cache")
+  .option("--device <kind>", "cpu, webgpu or cuda (default: cpu); docs/devices.md says what each needs")
+  .option("--threads <number>", "threads of one operator (default: all cores)")
+  .addHelpText(
+    "after",
+    `
+A request's model is auto (routing chooses), base, or an expert's id or name. Limits, fields and errors: docs/serving.md.
+Ctrl-C or SIGTERM finishes what is being answered and ends; a second one ends at once.
+
+Examples:
+  $ cadre serve ./library
+  $ cadre serve ./library --port 3000 --limit tokens=128 seconds=30
+  $ CADRE_API_KEY=$(openssl rand -hex 24) cadre serve ./library --host 0.0.0.0`,
+  )
+  .action(async (library, options) => {
+    const { serveCommand } = await import("./serve.js");
+    await serveCommand(library, options);
+  });
+
+program
   .command("study")
   .description("train and compare several systems and write a report")
   .argument(
@@ -186,6 +247,7 @@ program
     "where single runs are kept, so that a stopped study goes on (default: runs/studies/NAME)",
   )
   .option("--out <folder>", "where the report goes", "docs/results")
+  .option("--sets <name...>", "base-card: only these sets of superglue-cls (default: its ten)")
   .option("--part <n/of>", "only this process's share of the runs; the whole (1/1) then makes the report", "1/1")
   .option("--threads <number>", "threads of one operator (default: all cores)")
   .addHelpText(

@@ -3,13 +3,13 @@ import { type EventHandler, emit } from "../../core/events.js";
 import type { TrainedSystem } from "../../evaluation/trained-system.js";
 import type { Library } from "../../library/node/library.js";
 import { chooseAdjustment } from "../../routing/choose-adjustment.js";
-import type { ExpertVectors } from "../../routing/retrieval-router.js";
 import { DEFAULT_SEED, sampleIndices } from "../../routing/sample.js";
 import { type RoutingText, routingTextOf } from "../../routing/text-format.js";
 import type { Device } from "../../runtime/device.js";
 import type { RoutingChosenEvent } from "../library-events.js";
 import type { TrainingData } from "../training-data.js";
 import type { KeyMaker } from "./expert-key-maker.js";
+import { expertVectors } from "./library-router.js";
 
 /** Validation inputs of a task by which routing is chosen. */
 const TEXTS_PER_TASK = 24;
@@ -43,16 +43,6 @@ export async function chooseRouting(options: {
   await library.setRouting({ adjustment: adjustment.kind });
   const shares = Object.fromEntries(Object.entries(accuracies).map(([kind, { byText }]) => [kind, byText]));
   emit(onEvent, { type: "routing-chosen", adjustment: adjustment.kind, accuracies: shares });
-}
-
-/** The keys of all experts that a router may choose. */
-async function expertVectors(library: Library): Promise<ExpertVectors[]> {
-  const vectors: ExpertVectors[] = [];
-  for (const { id, manifest } of (await library.scan()).experts) {
-    const keys = manifest.role === "expert" ? await library.readKeys(id) : undefined;
-    if (keys !== undefined) vectors.push({ id, keys: keys.vectors.data });
-  }
-  return vectors;
 }
 
 function sampledTexts({ validation }: TrainingData): RoutingText[] {
