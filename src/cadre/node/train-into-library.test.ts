@@ -135,7 +135,7 @@ test("two tasks and the multitask models: experts with keys, a routing, equal co
     metric: "accuracy",
     seed: 1,
     base: { id: "tiny" },
-    keys: { count: 32, text: "stored", encoder: { format: "choice_instance", width: 32 } },
+    keys: { count: 32, text: "stored", encoder: { format: "instance", width: 32 } },
     metrics: { steps: 6, trainRows: 32, validationRows: 4, trainingFlops: one.experts[0]?.trainingFlops },
     origin: { kind: "trained", recipe: { learningRate: 0.02, dataHash: expect.any(String) } },
   });
