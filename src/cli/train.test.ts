@@ -77,7 +77,7 @@ test("a dry run shows the whole recipe and what it would take, and writes nothin
   const before = await readdir(folder);
   const { code, output } = await trainCommand(["tiny.yaml", "--dry-run", "--threads", "1"]);
   expect(code).toBe(0);
-  expect(output).toMatch(/^ {4}learningRate: 0.001$/m);
+  expect(output).toMatch(/^ {4}learningRate: 0.002$/m);
   expect(output).toContain("data       54 rows to train on, 6 for validation;");
   expect(output).toMatch(/model {6}0\.0\d M parameters, 0\.0\d M trained/);
   expect(output).toMatch(/steps {6}20 of \d\.\d GFLOP/);

@@ -98,7 +98,7 @@ test("a long example has room, and few rows make a small batch", () => {
 test("takes another kind's own rate and optimizer into mini, where none is given", () => {
   const lora = { kind: "lora", config: { rank: 4, alpha: 8 } };
   expect(merged("mini", {})).toMatchObject({ delta: { kind: "full" }, optimizer: "adafactor-t5x" });
-  expect(merged("mini", { delta: lora })).toMatchObject({ optimizer: "adamw", learningRate: 1e-3 });
+  expect(merged("mini", { delta: lora })).toMatchObject({ optimizer: "adamw", learningRate: 2e-3 });
   expect(merged("mini", { delta: lora, learningRate: 0.5 })).toMatchObject({ optimizer: "adamw", learningRate: 0.5 });
   expect(merged("elm", { delta: lora })).toMatchObject({ optimizer: "adamw", learningRate: 1e-4 });
 });

@@ -109,7 +109,7 @@ export const smallBaseDeltas: Readonly<Record<ExpertRecipe["delta"]["kind"], Del
         targets: ["q", "k", "v", "o", "wi_0", "wi_1", "wo", "encoder.embed_tokens"],
       },
     },
-    learningRate: 1e-3,
+    learningRate: 2e-3,
     optimizer: "adamw",
   },
   bottleneck: {
