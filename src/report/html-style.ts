@@ -26,7 +26,7 @@ caption{text-align:left;color:var(--muted);padding:0 0 8px}
 th,td{padding:6px 14px 6px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--faint)}
 th{font-weight:600;vertical-align:bottom;border-bottom:1px solid var(--muted)}
 td.right,th.right{text-align:right;padding:6px 0 6px 18px}
-td.right{white-space:nowrap}td.right+td:not(.right),th.right+th:not(.right){padding-left:14px}
+th:first-child,td:first-child{min-width:17ch}td.right{white-space:nowrap}td.right+td:not(.right),th.right+th:not(.right){padding-left:14px}
 td strong{color:var(--c0)}
 @media (max-width:600px){main{padding:24px 16px 48px}h1{font-size:24px}h2{font-size:19px;margin-top:36px}}
 @media print{main{max-width:none;padding:0}.block{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}figure svg{min-width:0}}
