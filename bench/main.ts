@@ -1,18 +1,20 @@
 import { cpus, totalmem } from "node:os";
 import { benchEncode } from "./encode.js";
 import { benchExperts } from "./experts.js";
+import { benchGenerate } from "./generate.js";
 import { benchMixed } from "./mixed.js";
 import { benchOverlap } from "./overlap.js";
 import { benchRoute } from "./route.js";
 import { benchSize } from "./size.js";
 import { benchTrain } from "./train.js";
 
-/** `npm run bench -- <name> [--json]`: prints the figures that RESULTS.md claims. `experts`, `mixed`, `route` and `size` take `--smoke`: does it run at all? */
+/** `npm run bench -- <name> [--json]`: prints the figures that RESULTS.md claims. `experts`, `generate`, `mixed`, `route` and `size` take `--smoke`: does it run at all? */
 const benches: Readonly<
   Record<string, (options: { readonly json: boolean; readonly smoke: boolean }) => Promise<void>>
 > = {
   encode: benchEncode,
   experts: benchExperts,
+  generate: benchGenerate,
   mixed: benchMixed,
   overlap: benchOverlap,
   route: benchRoute,
