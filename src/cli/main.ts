@@ -238,21 +238,23 @@ program
   .description("train and compare several systems and write a report")
   .argument(
     "<name>",
-    "learnability: what adapters and full training learn on a base within 60 and 200 steps; base-card: the table of a base's card",
+    "learnability: what adapters and full training learn on a base within 60 and 200 steps; base-card: the table of a base's card; elm: experts, retrieval, merging and continual learning on public data, and which of the ELM paper's claims hold",
   )
   .option("--base <folder or id>", "a model folder, cadre-mini, or an id on the Hugging Face Hub", "cadre-mini")
-  .option("--data <folder>", "folder with superglue-cls", "../shared/data")
+  .option("--data <folder>", "folder with superglue-cls; for elm also with promptsource and raw-qa", "../shared/data")
   .option(
     "--results <folder>",
     "where single runs are kept, so that a stopped study goes on (default: runs/studies/NAME)",
   )
   .option("--out <folder>", "where the report goes", "docs/results")
   .option("--sets <name...>", "base-card: only these sets of superglue-cls (default: its ten)")
+  .option("--seed <number...>", "elm: training seeds (default: 1 2 3; a claim needs three)")
+  .option("--encoder <folder or id>", "elm: a sentence encoder to retrieve by, beside the base's own and BM25")
   .option("--part <n/of>", "only this process's share of the runs; the whole (1/1) then makes the report", "1/1")
   .option("--threads <number>", "threads of one operator (default: all cores)")
   .addHelpText(
     "after",
-    "\nExamples:\n  $ cadre study learnability\n  $ cadre study base-card --base runs/cadre-mini/model\n  $ cadre study learnability --part 1/2 --threads 1 & cadre study learnability --part 2/2 --threads 1",
+    "\nExamples:\n  $ cadre study learnability\n  $ cadre study base-card --base runs/cadre-mini/model\n  $ cadre study learnability --part 1/2 --threads 1 & cadre study learnability --part 2/2 --threads 1\n  $ cadre study elm --data ../shared/data\n  $ cadre study elm --seed 1",
   )
   .action(async (name, options) => {
     const { studyCommand } = await import("./study.js");
