@@ -1,18 +1,24 @@
 import { join, resolve } from "node:path";
+import { trainIntoLibrary } from "../cadre/node/train-into-library.js";
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
 import { hashBase } from "../library/base-hash.js";
 import { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
 import { resolveBase } from "../models/node/resolve-base.js";
 import { writeReport } from "../report/node/write-report.js";
+import type { Report } from "../report/report.js";
+import { openSentenceEncoder } from "../routing/node/open-sentence-encoder.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import { armRecipe } from "../studies/arm.js";
 import { CARD_SETS, type CardRunProgress, studyBaseCard } from "../studies/base-card.js";
 import { cardRecipe } from "../studies/base-card-result.js";
+import { type ElmOptions, studyElm } from "../studies/elm.js";
+import type { ElmTrainer } from "../studies/elm-context.js";
 import { studyLearnability } from "../studies/learnability.js";
 import type { LearnabilityRun } from "../studies/learnability-run.js";
 import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
-import { choiceOption, threadsOption } from "./options.js";
+import { duration } from "./duration.js";
+import { choiceOption, numberOption, threadsOption } from "./options.js";
 
 /** What the command line passes. */
 export interface StudyCommandOptions {
@@ -22,17 +28,21 @@ export interface StudyCommandOptions {
   readonly out: string;
   readonly part: string;
   readonly sets?: readonly string[];
+  readonly seed?: readonly string[];
+  readonly encoder?: string;
   readonly threads?: string;
 }
 
 /** The studies by name. */
-const studies = ["learnability", "base-card"] as const;
+const studies = ["learnability", "base-card", "elm"] as const;
+/** Training seeds of the study `elm`; a claim needs three. */
+const ELM_SEEDS = [1, 2, 3];
 
 /** `cadre study NAME`. */
 export async function studyCommand(wanted: string, options: StudyCommandOptions): Promise<void> {
   const name = studies.find((study) => study === wanted);
   if (name === undefined) {
-    throw new CadreError("invalid-argument", `study: expected ${studies.join(" or ")}, got "${wanted}"`);
+    throw new CadreError("invalid-argument", `study: expected ${studies.join(", ")}, got "${wanted}"`);
   }
   const threads = threadsOption(options.threads);
   const folder = await resolveBase(options.base);
@@ -42,18 +52,98 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
     device,
     base,
     tokenizer: await openTokenizer(folder),
-    dataFolder: resolve(options.data, "superglue-cls"),
     resultsFolder: join(options.results ?? join("runs", "studies", name), await keyOf(base)),
     part: partOf(options.part),
   };
-  const report =
-    name === "learnability"
-      ? await studyLearnability({ ...common, onRun: printLearnabilityRun })
-      : await studyBaseCard({ ...common, recipe: cardRecipe, sets: setsOf(options.sets), onRun: printCardRun });
+  const report = await runStudy(name, { common, folder, options });
   if (report !== undefined) {
     const { markdown, html } = await writeReport(report, { folder: options.out, name });
     console.log(`${markdown}\n${html}`);
   }
+}
+
+/** What all studies are given. */
+type CommonOptions = Pick<ElmOptions, "device" | "base" | "tokenizer" | "resultsFolder" | "part">;
+
+async function runStudy(
+  name: (typeof studies)[number],
+  {
+    common,
+    folder,
+    options,
+  }: { readonly common: CommonOptions; readonly folder: string; readonly options: StudyCommandOptions },
+): Promise<Report | undefined> {
+  const dataFolder = resolve(options.data, "superglue-cls");
+  switch (name) {
+    case "learnability":
+      return studyLearnability({ ...common, dataFolder, onRun: printLearnabilityRun });
+    case "base-card":
+      return studyBaseCard({
+        ...common,
+        dataFolder,
+        recipe: cardRecipe,
+        sets: setsOf(options.sets),
+        onRun: printCardRun,
+      });
+    case "elm":
+      return runElm({ common, folder, options });
+  }
+}
+
+async function runElm({
+  common,
+  folder,
+  options,
+}: {
+  readonly common: CommonOptions;
+  readonly folder: string;
+  readonly options: StudyCommandOptions;
+}): Promise<Report | undefined> {
+  const { device } = common;
+  const name = options.encoder;
+  await using encoder =
+    name === undefined ? undefined : await openSentenceEncoder({ device, folder: await resolveBase(name) });
+  return await studyElm({
+    ...common,
+    baseName: options.base,
+    baseFolder: folder,
+    list: join("recipes", "elm", "tasks.yaml"),
+    dataFolder: resolve(options.data),
+    seeds: seedsOf(options.seed),
+    train: elmTrainer(device),
+    ...(encoder === undefined || name === undefined ? {} : { sentenceEncoder: { name, encoder } }),
+    onEstimate: ({ seeds, secondsPerStep, secondsPerAnswer, trainingSteps, answers, seconds }) =>
+      console.log(
+        `${seeds} ${seeds === 1 ? "seed" : "seeds"}, each ${trainingSteps} training steps of ${secondsPerStep.toFixed(2)} s and ${answers} answers of ${(1000 * secondsPerAnswer).toFixed(1)} ms: about ${duration(seconds)} a seed, ${duration(seeds * seconds)} in all, less what is there already`,
+      ),
+    onProgress: (message) => console.log(`${new Date().toISOString().slice(11, 19)}  ${message}`),
+  });
+}
+
+/** Trains by the façade, and prints each training that ends. */
+function elmTrainer(device: ElmOptions["device"]): ElmTrainer {
+  return (training) =>
+    trainIntoLibrary({
+      ...training,
+      ...{ device, replace: false, keyTexts: "none" },
+      onEvent: (event) => {
+        if (event.type === "task-end") {
+          const { task, index, of, steps, score, seconds } = event;
+          const accuracy = score.accuracy === undefined ? "" : `  validation ${percent(score.accuracy)} %`;
+          console.log(`  ${index}/${of}  ${task}  ${steps} steps${accuracy}  ${seconds.toFixed(0)} s`);
+        }
+      },
+    });
+}
+
+/** @throws CadreError `invalid-argument` */
+function seedsOf(wanted: readonly string[] | undefined): readonly number[] {
+  const range = { minimum: 0, maximum: 2 ** 32 - 1, integer: true };
+  const seeds = wanted?.map((seed) => numberOption("seed", seed, range)) ?? ELM_SEEDS;
+  if (new Set(seeds).size < seeds.length) {
+    throw new CadreError("invalid-argument", `--seed: expected different seeds, got ${seeds.join(" ")}`);
+  }
+  return seeds;
 }
 
 /** Results of another base, or of arms that are trained in another way, must not be taken for this one's. */
