@@ -1,5 +1,6 @@
 import { basename, join, resolve } from "node:path";
 import { type EventHandler, emit } from "../../core/events.js";
+import { parseConfig } from "../../core/parse-config.js";
 import type { Comparison } from "../../evaluation/comparison.js";
 import type { EvaluationEvent } from "../../evaluation/evaluate-systems.js";
 import type { EvaluationResults } from "../../evaluation/results-schema.js";
@@ -51,6 +52,8 @@ export interface TrainExpertsOptions extends Omit<ReadUserTasksOptions, "seed" |
   readonly base?: string;
   /** A named recipe (default `mini`), or a whole one. */
   readonly recipe?: ExpertRecipeName | ExpertRecipe;
+  /** Steps of each expert, 1 or more; default: the recipe's. */
+  readonly steps?: number;
   /** `both` (default): the comparison of experts with one multitask model needs it. */
   readonly mode?: TrainIntoLibraryOptions["mode"];
   /** One expert for each task (default), or for each of its templates. */
@@ -103,7 +106,7 @@ export async function trainExperts(
 ): Promise<TrainExpertsReport> {
   const started = performance.now();
   const { signal, onEvent, templates, choices, strict, mode = "both", per = "task", keyTexts = "none" } = options;
-  const recipe = wholeRecipe(options.recipe ?? "mini");
+  const recipe = wholeRecipe(options.recipe ?? "mini", options.steps);
   const library = resolve(options.library);
   const runFolder = resolve(options.runFolder ?? join("runs", basename(library)));
   const read = await readTasks(tasks, {
@@ -169,8 +172,13 @@ export async function trainExperts(
   };
 }
 
-function wholeRecipe(recipe: ExpertRecipeName | ExpertRecipe): ExpertRecipe {
-  return typeof recipe === "string" ? expertRecipeSchema.parse(expertRecipes[recipe]) : recipe;
+/** @throws CadreError `invalid-argument` for a number of steps that is none. */
+function wholeRecipe(wanted: ExpertRecipeName | ExpertRecipe, steps: number | undefined): ExpertRecipe {
+  const recipe = typeof wanted === "string" ? expertRecipeSchema.parse(expertRecipes[wanted]) : wanted;
+  if (steps === undefined) return recipe;
+  const { epochs: _, ...rest } = recipe;
+  const shorter = { ...rest, steps, warmupSteps: Math.min(steps, recipe.warmupSteps) };
+  return parseConfig(expertRecipeSchema, shorter, { where: "trainExperts: steps", code: "invalid-argument" });
 }
 
 async function readTasks(
