@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import type { Cadre } from "../src/cadre/cadre.js";
 import { openCadre } from "../src/cadre/node/open-cadre.js";
 import { at } from "../src/core/at.js";
+import type { WeightedExpert } from "../src/models/packed-batch.js";
 import { generatedUserTask } from "../src/tasks/generated/generated-user-task.js";
 import { findGeneratedTask } from "../src/tasks/generated/index.js";
 import { BASES, type BenchBase, writeBenchLibrary } from "./generate-library.js";
@@ -44,14 +45,16 @@ interface Share {
   readonly onePerSecond: number;
   readonly manyPerSecond: number;
   readonly share: number;
-  /** The same by processor time. */
+  /** Processor time of an answer or a token of one expert, in milliseconds. */
+  readonly oneCpu: number;
+  /** The share by processor time. */
   readonly cpuShare: number;
 }
 
 interface BaseRun {
   readonly base: BenchBase;
   readonly threads: number;
-  readonly classify: { readonly one: Latency; readonly auto: Latency };
+  readonly classify: { readonly one: Latency; readonly base: Latency };
   readonly generate: readonly {
     readonly concurrent: number;
     readonly tokensPerSecond: number;
@@ -68,7 +71,7 @@ interface BaseRun {
  *
  * For the last, two environment variables: `CADRE_BENCH_TRANSFORMERS`, a scratch folder in which `ONNXRUNTIME_NODE_INSTALL=skip npm i @huggingface/transformers`
  * was run (it is no dependency), and `CADRE_BENCH_PYTHON`, a Python with `optimum-onnx` that exports the same weights (tools/parity/export_onnx.py).
- * `CADRE_BENCH_THREADS` sets the threads of both.
+ * `CADRE_BENCH_THREADS` sets the threads of both, `CADRE_BENCH_BASE` measures one of the bases alone.
  */
 export async function benchGenerate({
   json,
@@ -109,7 +112,7 @@ export async function benchGenerate({
   }
 }
 
-/** Short messages of 77 kinds' likes: about 10 to 40 tokens, four choices. */
+/** Short messages to a bank with their choices. */
 function questionsOf(count: number): Question[] {
   const { test } = generatedUserTask(findGeneratedTask("intent/bank-chat"), {
     ...{ seed: 2, train: 0, validation: 0, test: count },
@@ -125,20 +128,20 @@ async function benchCadre(
     sizes,
   }: { readonly experts: readonly string[]; readonly questions: readonly Question[]; readonly sizes: Sizes },
 ): Promise<Omit<BaseRun, "base" | "threads" | "transformers">> {
-  const [first] = experts;
-  const classifyWith = (expert: string | undefined) => (question: Question) =>
+  const first = at(experts, 0);
+  const classifyWith = (expert: string) => (question: Question) =>
     cadre.classify(question.input, {
       choices: question.choices,
-      ...(expert === undefined ? {} : { experts: expert }),
+      experts: expert === "base" ? expert : slightly(expert),
     });
   const classify = {
     one: await latency(questions, classifyWith(first)),
-    auto: await latency(questions, classifyWith(undefined)),
+    base: await latency(questions, classifyWith("base")),
   };
   const generate: BaseRun["generate"][number][] = [];
   for (const concurrent of sizes.concurrency) {
     const rounds = await repeated(sizes.rounds, () =>
-      generateTogether(cadre, { questions, concurrent, sizes, experts: experts.slice(0, 1) }),
+      generateTogether(cadre, { questions, concurrent, sizes, experts: [] }),
     );
     generate.push({
       concurrent,
@@ -154,6 +157,11 @@ async function benchCadre(
     generateTogether(cadre, { questions, concurrent, sizes, experts: own }),
   );
   return { classify, generate, classifyShare, generateShare };
+}
+
+/** So little of an expert that its random numbers end no answer before the base would. */
+function slightly(expert: string): WeightedExpert[] {
+  return [{ id: expert, weight: 1e-3 }];
 }
 
 /** One after the other; the programs that the questions need are compiled before. */
@@ -189,14 +197,14 @@ async function classifyTogether(
     while (next < total) {
       const index = next++;
       const { input, choices } = at(questions, index % questions.length);
-      await cadre.classify(input, { choices, experts: at(experts, index % experts.length) });
+      await cadre.classify(input, { choices, experts: slightly(at(experts, index % experts.length)) });
     }
   };
   await Promise.all(Array.from({ length: concurrent }, askOn));
   return total;
 }
 
-/** So many answers at once. @returns their tokens */
+/** So many answers at once, of experts in turn or, without any, of the base. @returns their tokens */
 async function generateTogether(
   cadre: Cadre,
   options: {
@@ -210,7 +218,7 @@ async function generateTogether(
   const answers = await Promise.all(
     Array.from({ length: concurrent }, (_, index) =>
       cadre.generate(at(questions, index % questions.length).input, {
-        experts: at(experts, index % experts.length),
+        experts: experts.length === 0 ? "base" : slightly(at(experts, index % experts.length)),
         maxTokens: sizes.newTokens,
       }),
     ),
@@ -249,6 +257,7 @@ async function compare(
     onePerSecond,
     manyPerSecond,
     share: manyPerSecond / onePerSecond,
+    oneCpu: 1000 * median((pair) => cpuOf(pair.one)),
     cpuShare: median((pair) => cpuOf(pair.one) / cpuOf(pair.many)),
   };
 }
@@ -285,16 +294,16 @@ function describe({
   const milliseconds = (name: string, { p50, p95, cpu }: Latency): string =>
     `${name.padEnd(46)} p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms, processor ${cpu.toFixed(1)} ms`;
   const shareOf = (name: string, unit: string, one: Share): string =>
-    `${name.padEnd(46)} ${one.onePerSecond.toFixed(0)} and ${one.manyPerSecond.toFixed(0)} ${unit}/s: ${(100 * one.share).toFixed(0)} %, by processor time ${(100 * one.cpuShare).toFixed(0)} %`;
+    `${name.padEnd(46)} ${one.onePerSecond.toFixed(0)} and ${one.manyPerSecond.toFixed(0)} ${unit}/s: ${(100 * one.share).toFixed(0)} %, by processor time (${one.oneCpu.toFixed(2)} ms) ${(100 * one.cpuShare).toFixed(0)} %`;
   const tokens = (name: string, one: BaseRun["generate"][number]): string =>
     `${`${name}, ${one.concurrent} at once`.padEnd(46)} ${one.tokensPerSecond.toFixed(0)} tokens/s, processor ${one.cpuPerToken.toFixed(2)} ms a token`;
   return [
     `${base}, ${threads} threads`,
     milliseconds("classify, one expert", classify.one),
-    milliseconds("classify, base (nothing to route)", classify.auto),
+    milliseconds("classify, base", classify.base),
     ...(other === undefined ? [] : [milliseconds(`  @huggingface/transformers ${other.version}`, other.classify)]),
     ...generate.flatMap((one, index) => [
-      tokens("generate, one expert", one),
+      tokens("generate, base", one),
       ...(other === undefined ? [] : [tokens("  @huggingface/transformers", at(other.generate, index))]),
     ]),
     shareOf("classify, one expert and all in flight", "answers", classifyShare),

@@ -14,8 +14,10 @@ import { packForScoring } from "./score-packing.js";
 import { buildScoreProgram, LOG_PROBABILITIES } from "./score-program.js";
 import { expectExperts, limitRows, type ScoredRow } from "./score-rows.js";
 
-/** Programs that are kept; each holds its activations. */
-const MOST_PROGRAMS = 6;
+/** Programs that are kept; each holds its activations. Single questions come in many small shapes, tables in few large ones. */
+const MOST_PROGRAMS = { small: 24, large: 6 };
+/** Most cells, input and target, of a small program: its activations take a few megabytes. */
+const SMALL_CELLS = 512;
 
 /** Options of `createChoiceScorer`. */
 export interface ChoiceScorerOptions {
@@ -93,7 +95,8 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<S
   const replaced = new Set(delta?.parameters.map(({ name }) => name));
   const kept = model.parameters.filter(({ name }) => !replaced.has(name));
   const frozen = weights === undefined ? ({ kind: "slots" } as const) : frozenWeights(weights, model.parameters);
-  const programs = createProgramCache<Program>({ most: MOST_PROGRAMS, close: (program) => program.close() });
+  const cache = (most: number) => createProgramCache<Program>({ most, close: (program) => program.close() });
+  const [small, large] = [cache(MOST_PROGRAMS.small), cache(MOST_PROGRAMS.large)];
   const turns = createTurns();
   let ownState: State | undefined;
   let written: ReadonlyMap<string, Tensor> | undefined;
@@ -103,7 +106,8 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<S
     // Sequences are added up outside the program: only the inputs of mixed experts depend on how many there are.
     const sequences = delta?.batchInputs === undefined ? [] : [shape.sequences];
     const key = [shape.rows, shape.inputLength, shape.targetLength, ...sequences].join();
-    return programs.get(key, () =>
+    const isSmall = shape.rows * (shape.inputLength + shape.targetLength) <= SMALL_CELLS;
+    return (isSmall ? small : large).get(key, () =>
       device.compile(buildScoreProgram({ model, delta, frozen, shape }), {
         name: "scoring",
         ...(frozen.kind === "mapped" ? { weightsFolder: frozen.folder } : {}),
@@ -165,7 +169,8 @@ export function createChoiceScorer(options: ChoiceScorerOptions): ChoiceScorer<S
   const close = (): Promise<void> =>
     turns.run(async () => {
       closed = true;
-      await programs.close();
+      await small.close();
+      await large.close();
       await ownState?.close();
       ownState = undefined;
     });

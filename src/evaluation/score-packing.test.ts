@@ -59,12 +59,36 @@ test("little is padding: 300 examples of 20 to 60 tokens with 4 choices", () => 
 test("short inputs stay apart from long ones", () => {
   const lengths = [10, 400, 100, 129, 512, 30];
   const groups = packForScoring(baseRows(lengths.map((input, seed) => exampleOf(seed, { input, targets: [2, 2] }))));
-  expect(groups.map(({ shape }) => shape.inputLength)).toEqual([128, 256, 512]);
+  expect(groups.map(({ shape }) => shape.inputLength)).toEqual([128, 192, 512]);
   expect(groups.map(({ batches }) => batches.flat(2).toSorted((left, right) => left - right))).toEqual([
     [0, 2, 5],
     [3],
     [1, 4],
   ]);
+});
+
+test("a single row pays for itself alone", () => {
+  const [group, ...others] = packForScoring(baseRows([exampleOf(1, { input: 40, targets: [2, 3, 2, 2] })]));
+  expect(others).toEqual([]);
+  expect(group?.shape).toMatchObject({ rows: 1, inputLength: 48, targetLength: 16 });
+});
+
+test("rows of many experts take hardly more than those of one", () => {
+  const cells = (experts: number): number => {
+    const rows = Array.from(
+      { length: 32 },
+      (_, index): Row => ({
+        example: exampleOf(index, { input: 20 + ((index * 7) % 41), targets: [2, 3, 2, 2] }),
+        experts: [{ id: `expert ${index % experts}`, weight: 1 }],
+      }),
+    );
+    return packForScoring(rows).reduce(
+      (sum, { shape, batches }) => sum + batches.length * shape.rows * (shape.inputLength + shape.targetLength),
+      0,
+    );
+  };
+  expect(cells(1) / cells(32)).toBeGreaterThan(0.8);
+  expect(cells(1) / cells(8)).toBeGreaterThan(0.8);
 });
 
 test("calls with nearly as many examples share a shape", () => {

@@ -279,16 +279,19 @@ test("programs are reused, and those that have not been used for longest are clo
   try {
     await using scorer = createChoiceScorer({ device, model, weights, targetLength: 4096 });
     const ofTargets = (length: number) => [smallExample(length, { input: 10, targets: [length] })];
-    const first = await scorer.score(ofTargets(10));
+    const small = await scorer.score(ofTargets(10));
     await scorer.score(ofTargets(12));
     expect(compile).toHaveBeenCalledTimes(1);
-    // At once: every call needs a program, more than are kept.
-    const lengths = [30, 50, 70, 90, 110, 130, 150];
+    const first = await scorer.score(ofTargets(610));
+    // At once: every call needs a program, more large ones than are kept.
+    const lengths = [630, 650, 670, 690, 710, 730, 750];
     const all = await Promise.all(lengths.map((length) => scorer.score(ofTargets(length))));
     expect(all.every(({ scores }) => Number.isFinite(scores[0]?.[0]))).toBe(true);
-    expect(compile).toHaveBeenCalledTimes(8);
-    expect(await scorer.score(ofTargets(10))).toEqual(first);
     expect(compile).toHaveBeenCalledTimes(9);
+    expect(await scorer.score(ofTargets(610))).toEqual(first);
+    expect(compile).toHaveBeenCalledTimes(10);
+    expect(await scorer.score(ofTargets(10))).toEqual(small);
+    expect(compile).toHaveBeenCalledTimes(10);
   } finally {
     compile.mockRestore();
   }
