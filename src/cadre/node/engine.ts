@@ -5,6 +5,7 @@ import type { Routing } from "../../routing/router.js";
 import type { RoutingText, TextFormat } from "../../routing/text-format.js";
 import type { DeviceOptions } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
+import { elementCount } from "../../tensors/tensor.js";
 import type { Tokenizer } from "../../tokenizers/tokenizer.js";
 import { type AnsweringExpert, answerGroupOf } from "../answer-group.js";
 import type { LaneOptions } from "../held-model.js";
@@ -60,6 +61,9 @@ interface OpenedRouter {
   readonly batcher: Batcher<RoutingText, Routing>;
 }
 
+/** Tensors of files in other types are held as float32. */
+const FLOAT_BYTES = 4;
+
 /** Starts a device; routers and programs are made when they are needed. @throws CadreError as `openDevice`. */
 export async function openEngine({
   device: where,
@@ -71,8 +75,9 @@ export async function openEngine({
   const device = await openDevice(where);
   const probe = await device.createState(new Map());
   const lane: LaneOptions = { device, model: base.model, weights: base.weights, inputLength };
-  const scoring = createLanes((group) => createScoreLane(group, lane));
-  const generating = createLanes((group) => createGenerateLane(group, lane));
+  const modelBytes = base.model.parameters.reduce((sum, { shape }) => sum + FLOAT_BYTES * elementCount(shape), 0);
+  const scoring = createLanes({ open: (group) => createScoreLane(group, lane), modelBytes });
+  const generating = createLanes({ open: (group) => createGenerateLane(group, lane), modelBytes });
   const routers = new Map<LibraryView, { readonly opened: Promise<OpenedRouter>; users: number }>();
   const retired = new WeakSet<LibraryView>();
   let keyMaker: Promise<KeyMaker> | undefined;

@@ -12,17 +12,31 @@ export interface Lanes<Kind extends Lane> {
   close(): Promise<void>;
 }
 
-/** Lanes that are kept: each holds programs with their activations, and those of whole models their weights. */
-const MOST_LANES = { full: 2, others: 8 };
+/** Lanes that are kept: each holds programs with their activations. */
+const MOST_LANES = 8;
+/** Weights of whole models that are kept: each has a lane of its own. Opening one anew takes as long as many answers. */
+const MOST_FULL_BYTES = 512 * 2 ** 20;
+/** Kept however large they are. */
+const LEAST_FULL_LANES = 2;
 
-/** @param open Opens the lane of a group; nothing is computed or copied before its first work. */
-export function createLanes<Kind extends Lane>(open: (group: AnswerGroup) => Kind): Lanes<Kind> {
+/**
+ * @param options.open opens the lane of a group; nothing is computed or copied before its first work
+ * @param options.modelBytes of the weights of a whole model
+ */
+export function createLanes<Kind extends Lane>({
+  open,
+  modelBytes,
+}: {
+  readonly open: (group: AnswerGroup) => Kind;
+  readonly modelBytes: number;
+}): Lanes<Kind> {
+  const mostFull = Math.max(LEAST_FULL_LANES, Math.floor(MOST_FULL_BYTES / modelBytes));
   /** The one that was used least recently first. */
   const lanes = new Map<string, { readonly lane: Kind; readonly isFull: boolean; users: number }>();
 
   const closeIdle = async (isFull: boolean): Promise<void> => {
     const same = [...lanes].filter(([, one]) => one.isFull === isFull);
-    const most = isFull ? MOST_LANES.full : MOST_LANES.others;
+    const most = isFull ? mostFull : MOST_LANES;
     const idle = same.slice(0, Math.max(0, same.length - most)).filter(([, { users }]) => users === 0);
     for (const [key] of idle) lanes.delete(key);
     for (const [, { lane }] of idle) await lane.close();
