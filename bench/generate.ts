@@ -85,6 +85,9 @@ export async function benchGenerate({
     : { questions: 64, rounds: 5, experts: EXPERTS, concurrency: CONCURRENCY, newTokens: NEW_TOKENS };
   const threads = Number(process.env.CADRE_BENCH_THREADS ?? availableParallelism());
   const only = process.env.CADRE_BENCH_BASE;
+  if (only !== undefined && !BASES.some((name) => name === only)) {
+    throw new Error(`CADRE_BENCH_BASE: expected ${BASES.join(" or ")}, got "${only}"`);
+  }
   const folder = await mkdtemp(join(tmpdir(), "cadre-bench-"));
   const runs: BaseRun[] = [];
   try {
