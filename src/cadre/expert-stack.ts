@@ -5,13 +5,12 @@ import type { DeltaConfig } from "../experts/delta-config.js";
 import { type MixedExpert, type MixedExperts, mixExperts } from "../experts/mixed.js";
 import type { Delta } from "../models/delta.js";
 import type { HookPoints } from "../models/hooks.js";
-import { elementCount, type Tensor } from "../tensors/tensor.js";
+import { floatBytes, type Tensor } from "../tensors/tensor.js";
 
 /** Most experts that lie on the device at once. */
 const MOST_SLOTS = 32;
 /** Most bytes of a stack, which lies here and on the device; at least one row's experts fit in any case. */
 const STACK_BYTES = 256 * 2 ** 20;
-const FLOAT_BYTES = 4;
 
 /** An expert that was read. */
 export interface LoadedExpert {
@@ -101,7 +100,7 @@ function mixable({ key, id, delta, tensors }: LoadedExpert): MixedExpert {
 }
 
 function sizeOf({ tensors }: LoadedExpert): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + FLOAT_BYTES * elementCount(shape), 0);
+  return floatBytes(tensors.values());
 }
 
 /** Divides rows, in order, so that those of a part name at most `most` different experts together (or those of one row). */

@@ -12,6 +12,7 @@ import { CadreError } from "../core/errors.js";
 import { openLibrary } from "../library/node/library.js";
 import { quote } from "./describe-experts.js";
 import { explainRouting } from "./explain-routing.js";
+import { interruptible } from "./interruptible.js";
 import { deviceOptions, numberOption } from "./options.js";
 
 /** Options of `cadre ask`, as commander gives them. */
@@ -36,11 +37,7 @@ export async function askCommand(path: string, given: string, options: AskComman
   const choices = options.choices?.split(",").map((choice) => choice.trim());
   const experts = selectionOf(options.experts);
   const input = given === "-" ? (await readText(process.stdin)).trimEnd() : given;
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once("SIGINT", interrupt);
-  try {
-    const { signal } = interrupted;
+  await interruptible(async (signal) => {
     await using cadre = await openCadre(path, {
       ...threads,
       ...(kind === undefined ? {} : { device: kind }),
@@ -58,9 +55,7 @@ export async function askCommand(path: string, given: string, options: AskComman
       );
     }
     if (options.trace === true) console.log(`\n${(await explain(path, cadre, answered.routing)).join("\n")}`);
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+  });
 }
 
 interface AskedQuestion {

@@ -3,13 +3,14 @@ import { type PretrainingEvent, pretrain } from "../cadre/node/pretrain.js";
 import type { DataReadyEvent, PretrainingDataOptions } from "../cadre/node/pretraining-data.js";
 import { EXPECTED_SHARE, planPretraining } from "../cadre/node/pretraining-plan.js";
 import { parsePretrainingRecipe } from "../cadre/pretraining-recipe.js";
+import { readYaml } from "../core/node/yaml.js";
 import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
 import { duration } from "./duration.js";
+import { interruptible } from "./interruptible.js";
 import { deviceOptions, numberOption } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
-import { readYaml } from "./read-yaml.js";
 
 /** Steps over which loss and speed are averaged for the progress display. */
 const AVERAGED_STEPS = 20;
@@ -44,18 +45,11 @@ export async function pretrainCommand(recipePath: string, options: PretrainComma
     await printPlan(data, device);
     return;
   }
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once("SIGINT", interrupt);
   const display = createDisplay();
   try {
-    const result = await pretrain({
-      ...data,
-      device,
-      minutes,
-      signal: interrupted.signal,
-      onEvent: display.onEvent,
-    });
+    const result = await interruptible((signal) =>
+      pretrain({ ...data, device, minutes, signal, onEvent: display.onEvent }),
+    );
     display.stop();
     console.log(
       `${result.finished ? "finished" : "stopped"} at step ${result.step} of ${recipe.steps}; the model as it is now: ${result.modelFolder}`,
@@ -65,7 +59,6 @@ export async function pretrainCommand(recipePath: string, options: PretrainComma
     }
   } finally {
     display.stop();
-    process.off("SIGINT", interrupt);
   }
 }
 

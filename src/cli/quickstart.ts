@@ -12,6 +12,7 @@ import { generatedUserTask } from "../tasks/generated/generated-user-task.js";
 import { findGeneratedTask } from "../tasks/generated/index.js";
 import type { UserTask } from "../tasks/user-task.js";
 import { duration } from "./duration.js";
+import { resumable } from "./interruptible.js";
 import { numberOption, threadsOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
 
@@ -46,40 +47,30 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
   const threads = threadsOption(options.threads);
   const tasksOf = (names: readonly string[]): UserTask[] =>
     names.map((name) => generatedUserTask(findGeneratedTask(name), { seed, ...ROWS }));
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once("SIGINT", interrupt);
   const display = createTrainTasksDisplay({ json: false });
-  try {
-    const tasks = tasksOf(SEEN);
-    display.say(
-      `Cadre trains one small expert for each of ${tasks.length} generated tasks, and one multitask model for all of them, and compares them with the base.`,
-    );
-    display.onTasks({ tasks, failed: [], skipped: [] });
-    await using device = await openDevice(threads);
-    const report = await trainExperts(tasks, {
-      library: join(options.run, "library"),
-      runFolder: options.run,
-      recipe: quickstartRecipe(seed),
-      unseen: tasksOf(UNSEEN),
-      replace: true,
-      device,
-      signal: interrupted.signal,
-      onEvent: display.onEvent,
-    });
-    display.stop();
-    await finish(report, { run: options.run, seconds: (performance.now() - started) / 1000 });
-  } catch (error) {
-    display.stop();
-    if (interrupted.signal.aborted && CadreError.isInstance(error) && error.code === "aborted") {
-      throw new CadreError("aborted", `stopped ${display.where()}; the same command goes on from there`, {
-        cause: error,
+  await resumable(display, {
+    goesOn: "the same command goes on from there",
+    async work(signal) {
+      const tasks = tasksOf(SEEN);
+      display.say(
+        `Cadre trains one small expert for each of ${tasks.length} generated tasks, and one multitask model for all of them, and compares them with the base.`,
+      );
+      display.onTasks({ tasks, failed: [], skipped: [] });
+      await using device = await openDevice(threads);
+      const report = await trainExperts(tasks, {
+        library: join(options.run, "library"),
+        runFolder: options.run,
+        recipe: quickstartRecipe(seed),
+        unseen: tasksOf(UNSEEN),
+        replace: true,
+        device,
+        signal,
+        onEvent: display.onEvent,
       });
-    }
-    throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+      display.stop();
+      await finish(report, { run: options.run, seconds: (performance.now() - started) / 1000 });
+    },
+  });
 }
 
 function quickstartRecipe(seed: number): ExpertRecipe {

@@ -20,6 +20,7 @@ import { openDevice } from "../runtime/node/open-device.js";
 import { readUserTasks, type UserTasks } from "../tasks/node/read-user-tasks.js";
 import { countProblems } from "../tasks/user-task.js";
 import { duration } from "./duration.js";
+import { resumable } from "./interruptible.js";
 import { choiceOption, deviceOptions, numberOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
 
@@ -56,68 +57,58 @@ export async function trainTasks(paths: readonly string[], options: TrainTasksOp
   const mode = choiceOption("mode", options.mode ?? "both", ["experts", "multitask", "both"]);
   const per = choiceOption("per", options.per ?? "task", ["task", "template"]);
   const recipe = recipeOf(options);
-  if (options.library === undefined) {
+  const { library } = options;
+  if (library === undefined) {
     throw new CadreError(
       "invalid-argument",
       `train: expected --library FOLDER for the experts of ${paths.join(", ")}, got none`,
     );
   }
   const json = options.json ?? false;
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once("SIGINT", interrupt);
   const display = createTrainTasksDisplay({ json });
-  try {
-    const { signal } = interrupted;
-    const read = await readUserTasks(paths, { ...readOptions(options), seed: recipe.seed, signal });
-    display.onTasks(read);
-    const name = options.base ?? PACKAGED_BASE;
-    const offline = options.offline === true ? { offline: true } : {};
-    const folder = await resolveBase(name, { ...offline, signal, onProgress: display.onEvent });
-    await using device = await openDevice(where);
-    const plan = await planLibrary({ tasks: read.tasks, base: { folder }, recipe, mode, per, device, signal });
-    if (options.dryRun === true) {
+  await resumable(display, {
+    goesOn: "the same command goes on from there",
+    async work(signal) {
+      const read = await readUserTasks(paths, { ...readOptions(options), seed: recipe.seed, signal });
+      display.onTasks(read);
+      const name = options.base ?? PACKAGED_BASE;
+      const offline = options.offline === true ? { offline: true } : {};
+      const folder = await resolveBase(name, { ...offline, signal, onProgress: display.onEvent });
+      await using device = await openDevice(where);
+      const plan = await planLibrary({ tasks: read.tasks, base: { folder }, recipe, mode, per, device, signal });
+      if (options.dryRun === true) {
+        display.stop();
+        console.log(json ? JSON.stringify({ recipe, plan }, null, 2) : describePlan(plan, { read, recipe }));
+        return;
+      }
+      display.say(estimateLine(plan));
+      const advice = adviceOf(plan, recipe);
+      if (advice !== undefined) display.say(advice);
+      const settings: TrainExpertsOptions = {
+        library,
+        base: name,
+        recipe,
+        mode,
+        per,
+        replace: options.replace ?? false,
+        keyTexts: options.keyTexts === true ? "stored" : "none",
+        ...(options.run === undefined ? {} : { runFolder: options.run }),
+        ...offline,
+        device,
+        signal,
+        onEvent: display.onEvent,
+      };
+      const report = await trainExperts(read.tasks, settings);
       display.stop();
-      console.log(json ? JSON.stringify({ recipe, plan }, null, 2) : describePlan(plan, { read, recipe }));
-      return;
-    }
-    display.say(estimateLine(plan));
-    const advice = adviceOf(plan, recipe);
-    if (advice !== undefined) display.say(advice);
-    const settings: TrainExpertsOptions = {
-      library: options.library,
-      base: name,
-      recipe,
-      mode,
-      per,
-      replace: options.replace ?? false,
-      keyTexts: options.keyTexts === true ? "stored" : "none",
-      ...(options.run === undefined ? {} : { runFolder: options.run }),
-      ...offline,
-      device,
-      signal,
-      onEvent: display.onEvent,
-    };
-    const report = await trainExperts(read.tasks, settings);
-    display.stop();
-    finish(
-      {
-        ...report,
-        failed: [...read.failed.map((task) => ({ task: task.name, reason: task.reason })), ...report.failed],
-      },
-      json,
-    );
-  } catch (error) {
-    display.stop();
-    if (interrupted.signal.aborted && CadreError.isInstance(error) && error.code === "aborted") {
-      throw new CadreError("aborted", `stopped ${display.where()}; the same command goes on from there`, {
-        cause: error,
-      });
-    }
-    throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+      finish(
+        {
+          ...report,
+          failed: [...read.failed.map((task) => ({ task: task.name, reason: task.reason })), ...report.failed],
+        },
+        json,
+      );
+    },
+  });
 }
 
 /** Prints what came of it; exit code 3 where a task has no expert. */

@@ -8,14 +8,15 @@ import { EXPECTED_SHARE } from "../cadre/node/pretraining-plan.js";
 import { type TrainExpertEvent, type TrainExpertResult, trainExpert } from "../cadre/node/train-expert.js";
 import { parseTrainingRecipe } from "../cadre/training-recipe.js";
 import { CadreError } from "../core/errors.js";
+import { readYaml } from "../core/node/yaml.js";
 import type { HubEvent } from "../models/node/hub-snapshot.js";
 import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
 import { duration } from "./duration.js";
+import { resumable } from "./interruptible.js";
 import { deviceOptions } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
-import { readYaml } from "./read-yaml.js";
 import { type TrainTasksOptions, trainTasks } from "./train-tasks.js";
 
 /** Steps over which loss and speed are averaged for the progress display. */
@@ -59,51 +60,37 @@ async function trainRecipe(recipePath: string, options: TrainTasksOptions): Prom
   const runFolder = options.run ?? join("runs", basename(recipePath, extname(recipePath)));
   const outputFolder =
     recipe.output === undefined ? resolve(runFolder, "expert") : resolve(recipeFolder, recipe.output);
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once("SIGINT", interrupt);
   const display = createDisplay(json);
-  try {
-    const wanted = options.base ?? (await recipeBase(recipe.base, recipeFolder));
-    const baseFolder = await resolveBase(wanted, {
-      ...(options.offline === true ? { offline: true } : {}),
-      signal: interrupted.signal,
-      onProgress: display.onDownload,
-    });
-    display.stop();
-    const sources: ExpertSources = { recipe: { ...recipe, base: wanted }, recipeFolder, baseFolder };
-    await using device = await openDevice(where);
-    if (options.dryRun === true) {
-      const plan = await planExpert(sources, device);
-      console.log(json ? JSON.stringify(plan, null, 2) : describePlan(plan));
-      return;
-    }
-    const result = await trainExpert({
-      ...sources,
-      device,
-      baseName: resolve(wanted) === baseFolder ? baseFolder : wanted,
-      runFolder,
-      outputFolder,
-      signal: interrupted.signal,
-      onEvent: display.onEvent,
-    });
-    display.stop();
-    console.log(json ? JSON.stringify(result, null, 2) : describeResult(result));
-  } catch (error) {
-    display.stop();
-    if (interrupted.signal.aborted && CadreError.isInstance(error) && error.code === "aborted") {
-      throw new CadreError(
-        "aborted",
-        `stopped ${display.where()}; the same command goes on from there (${runFolder})`,
-        {
-          cause: error,
-        },
-      );
-    }
-    throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+  await resumable(display, {
+    goesOn: `the same command goes on from there (${runFolder})`,
+    async work(signal) {
+      const wanted = options.base ?? (await recipeBase(recipe.base, recipeFolder));
+      const baseFolder = await resolveBase(wanted, {
+        ...(options.offline === true ? { offline: true } : {}),
+        signal,
+        onProgress: display.onDownload,
+      });
+      display.stop();
+      const sources: ExpertSources = { recipe: { ...recipe, base: wanted }, recipeFolder, baseFolder };
+      await using device = await openDevice(where);
+      if (options.dryRun === true) {
+        const plan = await planExpert(sources, device);
+        console.log(json ? JSON.stringify(plan, null, 2) : describePlan(plan));
+        return;
+      }
+      const result = await trainExpert({
+        ...sources,
+        device,
+        baseName: resolve(wanted) === baseFolder ? baseFolder : wanted,
+        runFolder,
+        outputFolder,
+        signal,
+        onEvent: display.onEvent,
+      });
+      display.stop();
+      console.log(json ? JSON.stringify(result, null, 2) : describeResult(result));
+    },
+  });
 }
 
 /** A recipe names a folder beside itself, or whatever `--base` takes. */

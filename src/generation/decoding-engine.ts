@@ -3,7 +3,7 @@ import type { Delta } from "../models/delta.js";
 import type { Model } from "../models/model.js";
 import type { Program, State } from "../runtime/device.js";
 import { createProgramCache } from "../runtime/program-cache.js";
-import { elementCount, type Tensor } from "../tensors/tensor.js";
+import { floatBytes, type Tensor } from "../tensors/tensor.js";
 import { frozenWeights, readParameters } from "../training/weights.js";
 import { type BeamProgramShape, buildBeamProgram } from "./beam-program.js";
 import { decodingOf } from "./check-call.js";
@@ -44,7 +44,7 @@ export function createDecodingEngine({ device, model, weights, delta }: TokenGen
   const replaced = new Set(delta?.parameters.map(({ name }) => name));
   const kept = model.parameters.filter(({ name }) => !replaced.has(name));
   const frozen = frozenWeights(weights, model.parameters);
-  const bytes = 4 * model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const bytes = floatBytes(model.parameters);
   const most = Math.min(MOST_PROGRAMS, Math.max(FEWEST_PROGRAMS, Math.floor(PROGRAM_BYTES / bytes)));
   const cache = () => createProgramCache<Program>({ most, close: async (program) => await program.close() });
   const [prefills, decoders, picks] = [cache(), cache(), cache()];

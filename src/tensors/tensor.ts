@@ -62,6 +62,23 @@ export function elementCount(shape: readonly number[]): number {
   return count;
 }
 
+/** What has a shape. */
+interface Shaped {
+  readonly shape: readonly number[];
+}
+
+/** The number of elements of all tensors or parameters together. @throws CadreError as `elementCount`. */
+export function countElements(tensors: Iterable<Shaped>): number {
+  let count = 0;
+  for (const { shape } of tensors) count += elementCount(shape);
+  return count;
+}
+
+/** What they take in float32, in bytes. @throws CadreError as `elementCount`. */
+export function floatBytes(tensors: Iterable<Shaped>): number {
+  return Float32Array.BYTES_PER_ELEMENT * countElements(tensors);
+}
+
 /** True when a tensor is of the given dtype, so that its data has the matching class. */
 export function hasDType<D extends DType>(value: Tensor, dtype: D): value is Tensor<D> {
   return value.dtype === dtype;

@@ -1,7 +1,6 @@
 import { CadreError } from "../core/errors.js";
 import { arenaMemory } from "../graph/arena.js";
-import type { ParameterSpec } from "../models/parameter.js";
-import { elementCount } from "../tensors/tensor.js";
+import { floatBytes } from "../tensors/tensor.js";
 import { buildStepProgram, type StepProgram, type StepProgramOptions } from "./step-program.js";
 
 /** Predicted resident memory of a training's process at its peak, in bytes. */
@@ -116,10 +115,6 @@ function smaller(options: StepProgramOptions, totalBytes: number): string[] {
     return bytes < totalBytes ? [`${what} (${gibibytes(bytes)} GiB)`] : [];
   });
   return [...tried, ...(delta === undefined ? ["a delta such as LoRA instead of all weights"] : ["a smaller base"])];
-}
-
-function floatBytes(tensors: readonly Pick<ParameterSpec, "shape">[]): number {
-  return tensors.reduce((sum, { shape }) => sum + Float32Array.BYTES_PER_ELEMENT * elementCount(shape), 0);
 }
 
 function gibibytes(bytes: number): string {

@@ -5,7 +5,7 @@ import { createPacker, type Packer } from "../mixtures/pack.js";
 import type { ParameterSpec } from "../models/parameter.js";
 import type { State } from "../runtime/device.js";
 import { allFinite } from "../tensors/all-finite.js";
-import { elementCount, type Tensor } from "../tensors/tensor.js";
+import { countElements, type Tensor } from "../tensors/tensor.js";
 import type { BestScore, TruncationCounts } from "./checkpoint-store.js";
 import { checkFingerprint, type Fingerprint, fingerprintOf } from "./fingerprint.js";
 import { flopsPerStep } from "./flops.js";
@@ -84,8 +84,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       type: "training-start",
       step: resumed.step,
       steps: options.steps,
-      parameters: countParameters(model.parameters),
-      trainedParameters: countParameters(trained),
+      parameters: countElements(model.parameters),
+      trainedParameters: countElements(trained),
       flopsPerStep: flopsPerStep({ model, shape: batch, accumulate, frozen: delta !== undefined }),
       damagedCheckpoints: damaged,
     });
@@ -335,8 +335,4 @@ function pick(tensors: ReadonlyMap<string, Tensor>, names: readonly string[]): M
 
 function isVector({ shape }: ParameterSpec): boolean {
   return shape.length < 2;
-}
-
-function countParameters(parameters: readonly ParameterSpec[]): number {
-  return parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

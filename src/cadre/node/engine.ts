@@ -5,7 +5,7 @@ import type { Routing } from "../../routing/router.js";
 import type { RoutingText, TextFormat } from "../../routing/text-format.js";
 import type { DeviceOptions } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
-import { elementCount } from "../../tensors/tensor.js";
+import { floatBytes } from "../../tensors/tensor.js";
 import type { Tokenizer } from "../../tokenizers/tokenizer.js";
 import { type AnsweringExpert, answerGroupOf } from "../answer-group.js";
 import type { LaneOptions } from "../held-model.js";
@@ -61,9 +61,6 @@ interface OpenedRouter {
   readonly batcher: Batcher<RoutingText, Routing>;
 }
 
-/** Tensors of files in other types are held as float32. */
-const FLOAT_BYTES = 4;
-
 /** Starts a device; routers and programs are made when they are needed. @throws CadreError as `openDevice`. */
 export async function openEngine({
   device: where,
@@ -75,7 +72,7 @@ export async function openEngine({
   const device = await openDevice(where);
   const probe = await device.createState(new Map());
   const lane: LaneOptions = { device, model: base.model, weights: base.weights, inputLength };
-  const modelBytes = base.model.parameters.reduce((sum, { shape }) => sum + FLOAT_BYTES * elementCount(shape), 0);
+  const modelBytes = floatBytes(base.model.parameters);
   const scoring = createLanes({ open: (group) => createScoreLane(group, lane), modelBytes });
   const generating = createLanes({ open: (group) => createGenerateLane(group, lane), modelBytes });
   const routers = new Map<LibraryView, { readonly opened: Promise<OpenedRouter>; users: number }>();

@@ -3,7 +3,7 @@ import type { BatchShape } from "../../models/packed-batch.js";
 import type { Device } from "../../runtime/device.js";
 import { measureGemmPeak } from "../../runtime/gemm-peak.js";
 import { availableMemory } from "../../runtime/node/available-memory.js";
-import { elementCount } from "../../tensors/tensor.js";
+import { countElements } from "../../tensors/tensor.js";
 import { estimateMemory, type MemoryEstimate } from "../../training/memory.js";
 import { frozenWeights } from "../../training/weights.js";
 import type { TrainingRecipe } from "../training-recipe.js";
@@ -77,8 +77,6 @@ export function estimateTraining({ model, weights }: ModelFolder, prepared: Prep
     decayed: () => false,
     losses: { tokens: losses.tokens !== 0, choices: losses.choices !== 0 },
   });
-  const count = (parameters: readonly { readonly shape: readonly number[] }[]): number =>
-    parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
   return {
     task: data.name,
     trainRows: data.train.length,
@@ -87,8 +85,8 @@ export function estimateTraining({ model, weights }: ModelFolder, prepared: Prep
     inputTokens: data.train.reduce((sum, { input }) => sum + input.length, 0),
     targetTokens: data.train.reduce((sum, { targets, correct }) => sum + (targets[correct]?.length ?? 0), 0),
     shape,
-    parameters: count(model.parameters),
-    trainedParameters: count((delta ?? model).parameters),
+    parameters: countElements(model.parameters),
+    trainedParameters: countElements((delta ?? model).parameters),
     steps,
     flopsPerStep,
     flops: flopsPerStep * steps,

@@ -3,12 +3,11 @@ import { checkStoredExpert } from "../../experts/stored-delta.js";
 import type { ExpertManifest } from "../../library/manifest.js";
 import type { ExpertEntry, Library } from "../../library/node/library.js";
 import type { Model } from "../../models/model.js";
-import { elementCount } from "../../tensors/tensor.js";
+import { floatBytes } from "../../tensors/tensor.js";
 import type { LoadedExpert } from "../expert-stack.js";
 
 /** Bytes of the tensors that are kept, counted as float32; what was used last stays in any case. */
 const KEPT_BYTES = 512 * 2 ** 20;
-const FLOAT_BYTES = 4;
 
 /** Reads the tensors of experts when they are needed, and keeps those that were used last. */
 export interface ExpertReader {
@@ -61,7 +60,7 @@ export function createExpertReader({
       kept.set(key, found);
       try {
         const expert = await found.expert;
-        found.bytes = bytesOf(expert);
+        found.bytes = floatBytes(expert.tensors.values());
         forgetOldest();
         return expert;
       } catch (error) {
@@ -76,8 +75,4 @@ export function createExpertReader({
 /** What tells apart experts that have had one name, one after the other. */
 export function versionOf({ sha256, files }: ExpertManifest): string {
   return [sha256, ...Object.values(files).map((file) => file.sha256)].join(" ");
-}
-
-function bytesOf({ tensors }: LoadedExpert): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + FLOAT_BYTES * elementCount(shape), 0);
 }

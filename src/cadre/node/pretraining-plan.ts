@@ -3,7 +3,7 @@ import { parseT5Config } from "../../models/t5/config.js";
 import { createT5 } from "../../models/t5/t5.js";
 import type { Device } from "../../runtime/device.js";
 import { measureGemmPeak } from "../../runtime/gemm-peak.js";
-import { elementCount } from "../../tensors/tensor.js";
+import { countElements } from "../../tensors/tensor.js";
 import { openTokenizer } from "../../tokenizers/node/open-tokenizer.js";
 import { flopsPerStep } from "../../training/flops.js";
 import { batchShapeOf } from "../pretraining-recipe.js";
@@ -42,7 +42,7 @@ export async function planPretraining(
   const gemmPeak = await measureGemmPeak(device);
   return {
     data: ready,
-    parameters: model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0),
+    parameters: countElements(model.parameters),
     flopsPerStep: perStep,
     flops,
     inputTokens: recipe.steps * recipe.batch.rows * recipe.batch.inputLength,

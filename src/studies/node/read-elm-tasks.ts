@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { parse } from "yaml";
 import { CadreError } from "../../core/errors.js";
 import { readJson } from "../../core/node/json.js";
 import { wrapSystemError } from "../../core/node/system-error.js";
+import { readYaml } from "../../core/node/yaml.js";
 import { parseJson } from "../../core/parse-json.js";
 import { createRandom, hashText } from "../../core/random.js";
 import { createOverlapIndex, type OverlapIndex } from "../../mixtures/overlap.js";
@@ -68,17 +68,7 @@ interface LoadedSet {
 
 /** Reads the study's list. @throws CadreError `not-found`; `io`; `invalid-config`. */
 export async function readElmList(path: string): Promise<ElmList> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw wrapSystemError(error, `cannot read ${path}`);
-  });
-  let document: unknown;
-  try {
-    document = parse(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CadreError("invalid-config", `${path}: expected YAML: ${reason}`, { cause });
-  }
-  return parseElmList(document, path);
+  return parseElmList(await readYaml(path), path);
 }
 
 /**

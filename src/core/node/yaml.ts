@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
-import { CadreError } from "../core/errors.js";
-import { wrapSystemError } from "../core/node/system-error.js";
+import { CadreError } from "../errors.js";
+import { wrapSystemError } from "./system-error.js";
 
 /** The content of a YAML file. @throws CadreError `not-found`; `io`; `invalid-config` with the line. */
 export async function readYaml(path: string): Promise<unknown> {
