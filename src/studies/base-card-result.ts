@@ -17,7 +17,7 @@ export interface CardRecipe {
 export const cardRecipe: CardRecipe = {
   expert: "full",
   adapter: "lora",
-  steps: [60, 200],
+  steps: [60, 100],
   loss: "tokens and choices",
   learningRates: LEARNING_RATES,
 };
