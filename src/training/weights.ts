@@ -8,9 +8,10 @@ import type { TensorSource } from "../tensors/tensor-source.js";
 /** A model's weights: in memory, or in safetensors files of which the runtime maps the frozen ones. */
 export type Weights = ReadonlyMap<string, Tensor> | TensorSource;
 
-/** How a program reaches frozen weights: mapped from a folder's files, or as slots of the state. */
+/** How a program reaches frozen weights: mapped from a folder's files, within the program itself (float32), or as slots of the state. */
 export type FrozenWeights =
   | { readonly kind: "mapped"; readonly source: TensorSource; readonly folder: string }
+  | { readonly kind: "held"; readonly tensors: ReadonlyMap<string, Tensor> }
   | { readonly kind: "slots" };
 
 /**
@@ -33,7 +34,7 @@ export function frozenWeights(weights: Weights, parameters: readonly ParameterSp
   return folder === undefined || others.length > 0 ? { kind: "slots" } : { kind: "mapped", source: weights, folder };
 }
 
-/** Adds frozen parameters to a graph, as external constants or as inputs. */
+/** Adds frozen parameters to a graph, as constants or as inputs. */
 export function frozenParameters(
   graph: Graph,
   parameters: readonly ParameterSpec[],
@@ -43,6 +44,11 @@ export function frozenParameters(
     parameters.map(({ name, shape }) => {
       if (frozen.kind === "slots") {
         return [name, graph.input(name, "float32", shape)];
+      }
+      if (frozen.kind === "held") {
+        const tensor = frozen.tensors.get(name);
+        expectParameter(tensor, { name, shape, where: "weights" });
+        return [name, graph.constant(tensor, name)];
       }
       const location = frozen.source.tensors.get(name);
       expectParameter(location, { name, shape, where: location?.path ?? frozen.source.path });

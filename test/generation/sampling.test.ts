@@ -168,11 +168,14 @@ test("rows that have ended are left out of the batch, and the others, with exper
 
 test("a row that its reader stops gives no more parts, is not computed for long, and leaves the others alone", async () => {
   const runs: number[] = [];
-  await using generator = createTokenGenerator({ device: recording(runs), model: endless, weights });
-  // Two batches: the last row waits for the others.
+  await using generator = createTokenGenerator({
+    ...{ device: recording(runs), model: endless, weights },
+    inputLength: 1024,
+  });
+  // Two batches: the last row is too long for the others.
   const some = [
     ...rows.slice(0, 4).map((given, row) => ({ ...given, input: inputOf(row, 9) })),
-    { input: inputOf(9, 40) },
+    { input: inputOf(9, 600) },
   ];
   const expected = await generator.generate(some, { maxNewTokens: 40 });
   const read = async (stopAfterFirst: readonly number[], stopAtOnce: readonly number[] = []) => {

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { at } from "../../src/core/at.js";
@@ -15,6 +18,8 @@ import { createTokenGenerator } from "../../src/generation/token-generator.js";
 import { initialTensors } from "../../src/models/initialize.js";
 import type { WeightedExpert } from "../../src/models/packed-batch.js";
 import { openDevice } from "../../src/runtime/node/open-device.js";
+import { castTensor } from "../../src/tensors/convert.js";
+import { openSafetensors, writeSafetensors } from "../../src/tensors/node/safetensors-file.js";
 import { configs, randomExpert, randomExperts } from "../experts/tiny-experts.js";
 import { expectWithin, readModel } from "../parity/fixture.js";
 import { createToyDecoder } from "../toy-decoder.js";
@@ -73,6 +78,28 @@ test.each([
   const expected = await answerSlowly(inputs, { device, model: ending, tensors: weights, maxNewTokens });
   expectAnswers(await answersOf(inputs, { model: ending, maxNewTokens }), expected, endId);
   expect(expected.some(({ ids }) => ids.length > Math.min(20, maxNewTokens - 1))).toBe(true);
+});
+
+test.each(["float16", "float32"] as const)("weights in a file answer as those in memory, %s", async (dtype) => {
+  const stored = new Map([...weights].map(([name, one]) => [name, castTensor(one, dtype)]));
+  const read = new Map([...stored].map(([name, one]) => [name, castTensor(one, "float32")]));
+  const { delta: config, tensors } = at(randomExperts(points), 0);
+  const folder = await mkdtemp(join(tmpdir(), "cadre-generation-"));
+  try {
+    await writeSafetensors(join(folder, "model.safetensors"), stored);
+    await using source = await openSafetensors(join(folder, "model.safetensors"));
+    for (const expert of [{}, { delta: createDelta(config, points), deltaTensors: tensors }]) {
+      const options = { maxNewTokens: 20, ...expert };
+      const expected = await answersOf(inputs, { ...options, weights: read });
+      const found = await answersOf(inputs, { ...options, weights: source });
+      expectAnswers(
+        found,
+        expected.map(({ ids, logProbabilities }) => ({ ids: [...ids], logProbabilities: [...logProbabilities] })),
+      );
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.each(Object.entries(configs))(
