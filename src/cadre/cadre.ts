@@ -64,7 +64,7 @@ export interface Classification extends AnsweredInput {
 
 /** Options of `generate` and `stream`, the names and meanings of transformers' `generate`. */
 export interface GenerateTextOptions extends AskOptions {
-  /** Most tokens of an answer, end token included; default 64. */
+  /** Most tokens of an answer, end token included, up to 4096; default 64. */
   readonly maxTokens?: number;
   /** 0 is greedy (the default); above it tokens are drawn from the distribution at that temperature. */
   readonly temperature?: number;

@@ -24,6 +24,7 @@ export type {
   ScoredChoice,
   TextPart,
 } from "./cadre.js";
+export { type ImportAdapterOptions, type ImportedAdapter, importAdapter } from "./node/import-adapter.js";
 export { type OpenCadreOptions, openCadre } from "./node/open-cadre.js";
 export {
   type TrainExpertsEvent,

@@ -7,6 +7,8 @@ import type { GenerateTextOptions } from "./cadre.js";
 
 /** Of an answer, where the request does not say. */
 const DEFAULT_TOKENS = 64;
+/** Most tokens of an answer: its keys and values lie in memory to its end, rounded up to a power of two, with those of up to 31 other answers. */
+const MOST_TOKENS = 4096;
 /** Most answers to one input. */
 const MOST_SAMPLES = 128;
 
@@ -30,7 +32,7 @@ export function checkTextRequest(options: GenerateTextOptions, vocabularySize: n
   const { maxTokens = DEFAULT_TOKENS, temperature = 0, samples = 1, beams = 1, stop = [], logProbabilities } = options;
   const { topK, topP, minP, repetitionPenalty = 1 } = options;
   const where = "generate";
-  checkInteger(where, { name: "maxTokens", value: maxTokens, least: 1 });
+  checkInteger(where, { name: "maxTokens", value: maxTokens, least: 1, most: MOST_TOKENS });
   checkInteger(where, { name: "samples", value: samples, least: 1, most: MOST_SAMPLES });
   if (logProbabilities !== undefined) {
     checkInteger(where, { name: "logProbabilities", value: logProbabilities, least: 0, most: MOST_TOP });

@@ -87,7 +87,7 @@ test("slips are answered in words, without a stack", async () => {
     ],
     [["add", "v1/library", "a", "b", "--name", "c"], 2, "--name: expected one folder with it, got 2"],
     [["import", "none", join(fixtures, "peft/ia3")], 3, "expected a library with library.json, found none"],
-    [["import", "v1/library", join(fixtures, "peft/ia3")], 3, "--base says where it lies here"],
+    [["import", "v1/library", join(fixtures, "peft/ia3")], 3, "says where it lies here"],
     [["import", "v1/library", join(fixtures, "peft/refused/dora"), "--base", "base"], 3, '"use_dora" (true)'],
     [["export", "v1/library", "vectors", "v1"], 3, "expected nothing there"],
     [["lst", "v1/library"], 2, "Did you mean list?"],

@@ -1,16 +1,14 @@
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
+import { importAdapter } from "../cadre/node/import-adapter.js";
+import { openReferencedBase } from "../cadre/node/referenced-base.js";
 import { CadreError, EXIT_CODES } from "../core/errors.js";
-import { readPeftFolder } from "../experts/node/read-peft-folder.js";
-import { peftConfig } from "../experts/peft.js";
-import { checkStoredExpert, storedDelta } from "../experts/stored-delta.js";
-import { hashBase } from "../library/base-hash.js";
+import { checkStoredExpert } from "../experts/stored-delta.js";
 import type { BaseReference } from "../library/manifest.js";
 import { type Expert, readExpertFolder } from "../library/node/expert-folder.js";
 import { exportExpert } from "../library/node/export-expert.js";
 import { createLibrary, type ExpertEntry, type Library, openLibrary } from "../library/node/library.js";
 import { type LibraryVerification, verifyLibrary } from "../library/node/verify.js";
-import { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
-import { resolveBase } from "../models/node/resolve-base.js";
+import type { ModelFolder } from "../models/node/model-folder.js";
 import { describeExpert, describeExperts } from "./describe-experts.js";
 
 /** What every command of `cadre experts` takes. */
@@ -110,7 +108,7 @@ async function verifyOn(path: string, base: string | undefined): Promise<Library
     },
   });
   if (base === undefined) return verifyLibrary(path, check());
-  await using opened = await openBase(base);
+  await using opened = await openReferencedBase(base);
   return await verifyLibrary(path, { base: opened.reference, ...check(opened.model) });
 }
 
@@ -120,46 +118,18 @@ export async function importExpert(
   folder: string,
   options: ExpertsOptions & { readonly name?: string; readonly task?: string; readonly base?: string },
 ): Promise<void> {
-  const existing = await openLibrary(path).catch((error: unknown) => {
-    if (options.base !== undefined && CadreError.isInstance(error) && error.code === "not-found") return undefined;
-    throw error;
-  });
-  await using base = await openBase(options.base ?? existing?.base.id ?? "").catch((error: unknown) => {
-    if (options.base !== undefined || !CadreError.isInstance(error)) throw error;
-    throw new CadreError(
-      error.code,
-      `${error.message}\n(the library names this base; --base says where it lies here)`,
-      {
-        cause: error,
-      },
-    );
-  });
-  const library =
-    existing === undefined
-      ? await createLibrary(path, { base: base.reference })
-      : await openLibrary(path, { base: base.reference });
-  const adapter = await readPeftFolder(folder, base.model.hookPoints);
-  const name = options.name ?? basename(resolve(folder));
-  const entry = await library.add({
-    manifest: {
-      name,
-      task: options.task ?? name,
-      delta: storedDelta(adapter.delta),
-      origin: { kind: "imported", recipe: { from: "peft", config: adapter.config, neutral: adapter.neutral } },
-    },
-    tensors: adapter.tensors,
-    adapterConfig: peftConfig(adapter.delta, library.base.id),
-  });
-  if (options.json === true) {
+  const { json, ...how } = options;
+  const entry = await importAdapter(path, folder, how);
+  if (json === true) {
     print(jsonOf(entry));
     return;
   }
   console.log(`imported ${entry.manifest.name} (${entry.id})`);
-  if (adapter.neutral.length > 0) {
-    console.log(`${adapter.neutral.length} projections that it leaves alone got values that change nothing`);
+  if (entry.neutral.length > 0) {
+    console.log(`${entry.neutral.length} projections that it leaves alone got values that change nothing`);
   }
   console.log(
-    `PEFT does not record which weights an adapter was trained on; it named ${JSON.stringify(adapter.config.base_model_name_or_path ?? null)}`,
+    `PEFT does not record which weights an adapter was trained on; it named ${JSON.stringify(entry.namedBase ?? null)}`,
   );
 }
 
@@ -204,16 +174,6 @@ async function openOrCreate(path: string, base: BaseReference): Promise<Library>
     if (!(CadreError.isInstance(error) && error.code === "not-found")) throw error;
     return createLibrary(path, { base: { id: base.id, hash: base.hash } });
   }
-}
-
-/** A base with the reference that libraries know it by. */
-async function openBase(
-  wanted: string,
-): Promise<AsyncDisposable & Pick<ModelFolder, "model"> & { readonly reference: BaseReference }> {
-  const folder = await resolveBase(wanted);
-  const opened = await openModelFolder(folder);
-  const reference = { id: resolve(wanted) === folder ? folder : wanted, hash: await hashBase(opened) };
-  return { model: opened.model, reference, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
 }
 
 function counted(count: number, noun: string): string {

@@ -164,7 +164,8 @@ test("beams find answers that are no less likely than the greedy one", async () 
 test("bad options are refused before others share a batch with them", async () => {
   const good = cadre.generate(text, { experts: "one", maxTokens: 4 });
   const cases: readonly [GenerateTextOptions, string][] = [
-    [{ maxTokens: 0 }, "maxTokens: expected an integer of 1 or more, got 0"],
+    [{ maxTokens: 0 }, "maxTokens: expected an integer from 1 to 4096, got 0"],
+    [{ maxTokens: 5000 }, "maxTokens: expected an integer from 1 to 4096, got 5000"],
     [{ samples: 0 }, "samples: expected an integer from 1 to 128"],
     [{ temperature: -1 }, "temperature"],
     [{ topP: 0 }, "topP"],
