@@ -30,11 +30,17 @@ const t5Small = {
 /** For `--smoke`. */
 const tiny = { ...t5Small, d_model: 32, d_ff: 64, num_layers: 1, num_decoder_layers: 1, num_heads: 2 };
 
-/** Writes a base and a library of so many LoRA experts; the experts' names are `expert 0` and so on. */
+/** Writes a base and a library of so many LoRA experts, and `whole` ones whose weights are all their own. */
 export async function writeBenchLibrary(
   folder: string,
-  options: { readonly base: BenchBase; readonly experts: number; readonly smoke: boolean },
-): Promise<{ readonly library: string; readonly base: string; readonly experts: readonly string[] }> {
+  options: { readonly base: BenchBase; readonly experts: number; readonly whole: number; readonly smoke: boolean },
+): Promise<{
+  readonly library: string;
+  readonly base: string;
+  /** Their names. */
+  readonly experts: readonly string[];
+  readonly whole: readonly string[];
+}> {
   const base = join(folder, "base");
   await mkdir(folder, { recursive: true });
   const packaged = await resolveBase(PACKAGED_BASE);
@@ -43,11 +49,13 @@ export async function writeBenchLibrary(
   } else {
     await writeRandomBase(base, { tokenizerFrom: packaged, fields: options.smoke ? tiny : t5Small });
   }
-  const { library, entries } = await addTinyExperts(
-    folder,
-    Array.from({ length: options.experts }, (_, index) => ({ name: `expert ${index}`, delta })),
-  );
-  return { library: library.path, base, experts: entries.map(({ manifest }) => manifest.name) };
+  const experts = Array.from({ length: options.experts }, (_, index) => `expert ${index}`);
+  const whole = Array.from({ length: options.whole }, (_, index) => `whole ${index}`);
+  const { library } = await addTinyExperts(folder, [
+    ...experts.map((name) => ({ name, delta })),
+    ...whole.map((name) => ({ name, delta: "full" as const })),
+  ]);
+  return { library: library.path, base, experts, whole };
 }
 
 /** Random weights; the packaged base's tokenizer with pieces that no text has, so that every id that may be drawn is some text. */

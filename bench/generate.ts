@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { Cadre } from "../src/cadre/cadre.js";
+import type { Cadre, ExpertSelection } from "../src/cadre/cadre.js";
 import { openCadre } from "../src/cadre/node/open-cadre.js";
 import { at } from "../src/core/at.js";
 import type { WeightedExpert } from "../src/models/packed-batch.js";
@@ -17,6 +17,8 @@ import { type Cost, measured, quantile } from "./measure.js";
 /** Requests in flight. */
 const CONCURRENCY = [1, 8, 32];
 const EXPERTS = 32;
+/** Experts whose weights are all their own, each with programs of its own: as many as the quickstart has, and as many as stay open. */
+const WHOLE_EXPERTS: Readonly<Record<BenchBase, number>> = { "cadre-mini": 8, "T5-small": 2 };
 const NEW_TOKENS = 32;
 
 interface Question {
@@ -28,6 +30,7 @@ interface Sizes {
   readonly questions: number;
   readonly rounds: number;
   readonly experts: number;
+  readonly whole: Readonly<Record<BenchBase, number>>;
   readonly concurrency: readonly number[];
   readonly newTokens: number;
 }
@@ -62,6 +65,7 @@ interface BaseRun {
   }[];
   readonly classifyShare: Share;
   readonly generateShare: Share;
+  readonly wholeShare: Share;
   /** Why it is absent, in words. */
   readonly transformers: TransformersRun | { readonly absent: string };
 }
@@ -81,8 +85,22 @@ export async function benchGenerate({
   readonly smoke: boolean;
 }): Promise<void> {
   const sizes: Sizes = smoke
-    ? { questions: 4, rounds: 1, experts: 2, concurrency: [1, 2], newTokens: 4 }
-    : { questions: 64, rounds: 5, experts: EXPERTS, concurrency: CONCURRENCY, newTokens: NEW_TOKENS };
+    ? {
+        questions: 4,
+        rounds: 1,
+        experts: 2,
+        whole: { "cadre-mini": 2, "T5-small": 2 },
+        concurrency: [1, 2],
+        newTokens: 4,
+      }
+    : {
+        questions: 64,
+        rounds: 5,
+        experts: EXPERTS,
+        whole: WHOLE_EXPERTS,
+        concurrency: CONCURRENCY,
+        newTokens: NEW_TOKENS,
+      };
   const threads = Number(process.env.CADRE_BENCH_THREADS ?? availableParallelism());
   const only = process.env.CADRE_BENCH_BASE;
   if (only !== undefined && !BASES.some((name) => name === only)) {
@@ -92,12 +110,17 @@ export async function benchGenerate({
   const runs: BaseRun[] = [];
   try {
     for (const base of BASES.filter((name) => only === undefined || name === only)) {
-      const written = await writeBenchLibrary(join(folder, base), { base, experts: sizes.experts, smoke });
+      const written = await writeBenchLibrary(join(folder, base), {
+        base,
+        experts: sizes.experts,
+        whole: sizes.whole,
+        smoke,
+      });
       const questions = questionsOf(sizes.questions);
       const cadre = await openCadre(written.library, { threads });
       let own: Omit<BaseRun, "base" | "threads" | "transformers">;
       try {
-        own = await benchCadre(cadre, { experts: written.experts, questions, sizes });
+        own = await benchCadre(cadre, { ...written, questions, sizes });
       } finally {
         await cadre.close();
       }
@@ -127,9 +150,15 @@ async function benchCadre(
   cadre: Cadre,
   {
     experts,
+    whole,
     questions,
     sizes,
-  }: { readonly experts: readonly string[]; readonly questions: readonly Question[]; readonly sizes: Sizes },
+  }: {
+    readonly experts: readonly string[];
+    readonly whole: readonly string[];
+    readonly questions: readonly Question[];
+    readonly sizes: Sizes;
+  },
 ): Promise<Omit<BaseRun, "base" | "threads" | "transformers">> {
   const first = at(experts, 0);
   const classifyWith = (expert: string) => (question: Question) =>
@@ -154,12 +183,15 @@ async function benchCadre(
   }
   const concurrent = Math.max(...sizes.concurrency);
   const classifyShare = await compare(experts, sizes.rounds, (own) =>
-    classifyTogether(cadre, { questions, concurrent, experts: own }),
+    classifyTogether(cadre, { questions, concurrent, experts: own.map(slightly) }),
   );
   const generateShare = await compare(experts, sizes.rounds, (own) =>
     generateTogether(cadre, { questions, concurrent, sizes, experts: own }),
   );
-  return { classify, generate, classifyShare, generateShare };
+  const wholeShare = await compare(whole, sizes.rounds, (own) =>
+    classifyTogether(cadre, { questions, concurrent, experts: own }),
+  );
+  return { classify, generate, classifyShare, generateShare, wholeShare };
 }
 
 /** So little of an expert that its random numbers end no answer before the base would. */
@@ -190,7 +222,7 @@ async function classifyTogether(
   options: {
     readonly questions: readonly Question[];
     readonly concurrent: number;
-    readonly experts: readonly string[];
+    readonly experts: readonly ExpertSelection[];
   },
 ): Promise<number> {
   const { questions, concurrent, experts } = options;
@@ -200,7 +232,7 @@ async function classifyTogether(
     while (next < total) {
       const index = next++;
       const { input, choices } = at(questions, index % questions.length);
-      await cadre.classify(input, { choices, experts: slightly(at(experts, index % experts.length)) });
+      await cadre.classify(input, { choices, experts: at(experts, index % experts.length) });
     }
   };
   await Promise.all(Array.from({ length: concurrent }, askOn));
@@ -291,6 +323,7 @@ function describe({
   generate,
   classifyShare,
   generateShare,
+  wholeShare,
   transformers,
 }: BaseRun): string[] {
   const other = "absent" in transformers ? undefined : transformers;
@@ -311,6 +344,7 @@ function describe({
     ]),
     shareOf("classify, one expert and all in flight", "answers", classifyShare),
     shareOf("generate, one expert and all in flight", "tokens", generateShare),
+    shareOf("classify, one and all experts of all weights", "answers", wholeShare),
     ...("absent" in transformers ? [`@huggingface/transformers: ${transformers.absent}`] : []),
   ];
 }

@@ -3,9 +3,16 @@
  * @module
  */
 export { CadreError, type CadreErrorOptions, type ErrorCode } from "../core/errors.js";
+export type { EventHandler } from "../core/events.js";
+export type { Comparison } from "../evaluation/comparison.js";
+export type { EvaluationEvent } from "../evaluation/evaluate-systems.js";
+export type { EvaluationResults } from "../evaluation/results-schema.js";
+export type { ExpertRecipe, ExpertRecipeName } from "../experts/expert-recipe.js";
+export type { HubEvent } from "../models/node/hub-snapshot.js";
 export type { WeightedExpert } from "../models/packed-batch.js";
 export type { NearKey, QueryTrace, RankedExpert } from "../routing/router.js";
-export type { DeviceKind } from "../runtime/device.js";
+export type { Device, DeviceKind, DeviceOptions } from "../runtime/device.js";
+export { openDevice } from "../runtime/node/open-device.js";
 export type {
   AnsweredInput,
   AnswerRouting,
@@ -24,9 +31,13 @@ export type {
   ScoredChoice,
   TextPart,
 } from "./cadre.js";
+export type { TrainIntoLibraryEvent } from "./library-events.js";
 export { type ImportAdapterOptions, type ImportedAdapter, importAdapter } from "./node/import-adapter.js";
+export type { TaskNotJudgedEvent } from "./node/judge-library.js";
 export { type OpenCadreOptions, openCadre } from "./node/open-cadre.js";
 export {
+  type JudgingStartEvent,
+  type TasksReadEvent,
   type TrainExpertsEvent,
   type TrainExpertsOptions,
   type TrainExpertsReport,
