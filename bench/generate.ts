@@ -113,7 +113,7 @@ export async function benchGenerate({
       const written = await writeBenchLibrary(join(folder, base), {
         base,
         experts: sizes.experts,
-        whole: sizes.whole,
+        whole: sizes.whole[base],
         smoke,
       });
       const questions = questionsOf(sizes.questions);
