@@ -89,6 +89,25 @@ test("adding and removing touch no other expert, and other processes' work is se
   expect(await library.list()).toHaveLength(2);
 });
 
+test("an expert is replaced whole, also a damaged one, and stays where the new one is refused", async () => {
+  const library = await newLibrary();
+  await library.add(sampleExpert("one"));
+  const other = { ...sampleExpert("one", { task: "letters" }), tensors: sampleExpert("two").tensors };
+  const { id } = await library.add(other, { replace: true });
+  expect((await library.read("one")).tensors).toEqual(other.tensors);
+  const bad = tensor("float32", [3], Float32Array.from([0, Number.NaN, 1]));
+  const infinite = new Map([...other.tensors, ["encoder.adapter.up.bias", bad]]);
+  await expect(library.add({ ...other, tensors: infinite }, { replace: true })).rejects.toMatchObject({
+    code: "non-finite",
+  });
+  expect((await library.read("one")).tensors).toEqual(other.tensors);
+  await writeFile(folder.path("library", "experts", id, "expert.json"), "{");
+  await library.add(sampleExpert("one"), { replace: true });
+  expect((await library.read("one")).tensors).toEqual(sampleExpert("one").tensors);
+  await library.add(sampleExpert("new"), { replace: true });
+  expect(await verifyLibrary(library.path)).toEqual({ experts: 2, problems: [], leftovers: [] });
+});
+
 test("a name is taken once, however it is spelled and whoever comes first", async () => {
   const library = await newLibrary();
   await library.add(sampleExpert("Caf\u00e9"));

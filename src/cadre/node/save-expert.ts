@@ -1,7 +1,7 @@
 import { copyFile, lstat, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CadreError } from "../../core/errors.js";
-import { removeFolderAtomic, writeFolderAtomic } from "../../core/node/atomic-write.js";
+import { writeFolderAtomic } from "../../core/node/atomic-write.js";
 import { systemCodeOf, wrapSystemError } from "../../core/node/system-error.js";
 import type { DeltaConfig } from "../../experts/delta-config.js";
 import { peftConfig } from "../../experts/peft.js";
@@ -38,12 +38,10 @@ export async function saveExpert(
   await mkdir(dirname(folder), { recursive: true }).catch((error: unknown) => {
     throw wrapSystemError(error, `cannot make ${dirname(folder)}`);
   });
-  if (await holdsExpert(folder, fields.identity)) {
-    await removeFolderAtomic(folder);
-  }
+  const replace = await holdsExpert(folder, fields.identity);
   const manifest = { ...fields, delta: storedDelta(delta) };
   const reference = { id: base.id, hash: base.hash };
-  await writeFolderAtomic(folder, async (temporary) => {
+  const fill = async (temporary: string): Promise<void> => {
     if (delta === undefined) {
       await saveModelFolder(temporary, { config: base.config, tensors });
       const names = ["config.json", MODEL_FILE, ...(await copyTokenizer(base.folder, temporary))];
@@ -56,7 +54,8 @@ export async function saveExpert(
         adapterConfig: peftConfig(delta, base.id),
       });
     }
-  });
+  };
+  await writeFolderAtomic(folder, fill, { replace });
 }
 
 /**

@@ -5,7 +5,6 @@ import type { DeltaConfig } from "../../experts/delta-config.js";
 import { peftConfig } from "../../experts/peft.js";
 import { storedDelta } from "../../experts/stored-delta.js";
 import type { ExpertKeys } from "../../library/expert-keys.js";
-import { expertId } from "../../library/expert-name.js";
 import type { NewExpertFields } from "../../library/manifest.js";
 import { readExpertFolder } from "../../library/node/expert-folder.js";
 import type { Library } from "../../library/node/library.js";
@@ -76,13 +75,15 @@ export function libraryShelf({
       );
     },
     async store({ manifest, delta, tensors, keys }, model) {
-      if (replace && (await present()) !== "none") await library.remove(await expertId(name));
-      await library.add({
-        manifest: { ...manifest, delta: storedDelta(delta) },
-        tensors,
-        adapterConfig: delta === undefined ? undefined : peftConfig(delta, library.base.id),
-        keys,
-      });
+      await library.add(
+        {
+          manifest: { ...manifest, delta: storedDelta(delta) },
+          tensors,
+          adapterConfig: delta === undefined ? undefined : peftConfig(delta, library.base.id),
+          keys,
+        },
+        { replace },
+      );
       return read(model);
     },
   };

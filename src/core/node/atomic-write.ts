@@ -46,17 +46,23 @@ export async function writeFileAtomic(path: string, data: FileContent): Promise<
 
 /**
  * Lets `fill` write a folder under a temporary name and, when it is done, moves it into place. The parent must exist.
- * @throws CadreError `already-exists` when there is something at the path, `not-found`, `io`; what `fill` throws passes
- * through. The temporary folder is removed.
+ * @param options.replace Whether a folder that is there gives way, between two renames: all of the new one has been written by then. Default false.
+ * @throws CadreError `already-exists` when there is something at the path that is not to be replaced, `not-found`, `io`; what `fill` throws passes
+ * through. The temporary folder is removed, and what was there stays.
  */
-export async function writeFolderAtomic(path: string, fill: (temporaryFolder: string) => Promise<void>): Promise<void> {
+export async function writeFolderAtomic(
+  path: string,
+  fill: (temporaryFolder: string) => Promise<void>,
+  { replace = false }: { readonly replace?: boolean } = {},
+): Promise<void> {
   const target = resolve(path);
   const temporary = temporaryPathFor(target);
-  await refuseExisting(target);
+  if (!replace) await refuseExisting(target);
   try {
     await system(mkdir(temporary), path);
     await fill(temporary);
     await system(syncTree(temporary), path);
+    if (replace) await removeIfThere(target);
     // A rename would silently replace an empty folder made meanwhile.
     await refuseExisting(target);
     await system(rename(temporary, target), path);
@@ -76,6 +82,12 @@ export async function removeFolderAtomic(path: string): Promise<void> {
   const temporary = temporaryPathFor(target);
   await system(rename(target, temporary), path);
   await system(rm(temporary, { recursive: true, force: true }), path);
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await removeFolderAtomic(path).catch((error: unknown) => {
+    if (!(CadreError.isInstance(error) && error.code === "not-found")) throw error;
+  });
 }
 
 /**

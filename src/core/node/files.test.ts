@@ -68,6 +68,22 @@ test("a folder appears whole or not at all", async () => {
   expect((await readdir(folder)).sort()).toEqual(["expert", "late"]);
 });
 
+test("a folder is replaced once the new one is written, and stays where that fails", async () => {
+  const path = join(folder, "expert");
+  const fill = (text: string) => async (temporary: string) => {
+    await writeFile(join(temporary, text), text);
+    if (await readdir(path).then((names) => names.includes(text))) throw new Error("fill failed");
+  };
+  await mkdir(path);
+  await writeFolderAtomic(path, fill("a"), { replace: true });
+  expect(await readdir(path)).toEqual(["a"]);
+  await expect(writeFolderAtomic(path, fill("a"), { replace: true })).rejects.toThrow("fill failed");
+  expect(await readdir(path)).toEqual(["a"]);
+  await writeFolderAtomic(path, fill("b"), { replace: true });
+  expect(await readdir(path)).toEqual(["b"]);
+  expect(await readdir(folder)).toEqual(["expert"]);
+});
+
 test("leftovers of dead processes go, everything else stays", async () => {
   const digits = "0123456789abcdef";
   const dead = `.tmp-4194305-${digits}`; // above the largest process id of Linux

@@ -70,11 +70,15 @@ export interface Library {
   /** Only its keys; undefined where it has none. @throws CadreError as `read`. */
   readonly readKeys: (idOrName: string) => Promise<ExpertKeys | undefined>;
   /**
-   * Adds an expert; no other is touched. The first one with keys decides the library's key encoder.
+   * Adds an expert; no other is touched. The first one with keys decides the library's key encoder. With `replace` one of the same name, also a
+   * damaged one, gives way once the new one has been written.
    * @throws CadreError `already-exists` where the name is taken; `mismatch` for another base or key encoder; `invalid-argument`; `non-finite`;
    * `io`. Nothing is left then.
    */
-  readonly add: (expert: NewExpert & { readonly base?: BaseReference }) => Promise<ExpertEntry>;
+  readonly add: (
+    expert: NewExpert & { readonly base?: BaseReference },
+    options?: { readonly replace?: boolean },
+  ) => Promise<ExpertEntry>;
   /** Removes an expert, also a damaged one by its id; no other is touched. @throws CadreError `not-found`, `io`. */
   readonly remove: (idOrName: string) => Promise<void>;
 }
@@ -221,12 +225,12 @@ export async function openLibrary(path: string, { base: wanted }: OpenLibraryOpt
       return readExpertKeys(pathOf(id), manifest);
     },
 
-    async add({ base: foreign, ...expert }) {
+    async add({ base: foreign, ...expert }, { replace = false } = {}) {
       const name = expertName(expert.manifest.name);
       const id = await expertId(name);
       const where = `${root}: the expert ${JSON.stringify(name)}`;
       if (foreign !== undefined) checkBase(base, { found: foreign, where });
-      await refuseTaken(pathOf(id), { name, root, id });
+      if (!replace) await refuseTaken(pathOf(id), { name, root, id });
       if (!cleaned) {
         cleaned = true;
         // A courtesy: what another user left and this one may not remove is no reason to refuse an expert.
@@ -236,9 +240,13 @@ export async function openLibrary(path: string, { base: wanted }: OpenLibraryOpt
       await makeFolder(experts);
       const written: ExpertManifest[] = [];
       try {
-        await writeFolderAtomic(pathOf(id), async (temporary) => {
-          written.push(await writeExpertFiles(temporary, { ...expert, base }));
-        });
+        await writeFolderAtomic(
+          pathOf(id),
+          async (temporary) => {
+            written.push(await writeExpertFiles(temporary, { ...expert, base }));
+          },
+          { replace },
+        );
       } catch (error) {
         // Another process was quicker.
         if (CadreError.isInstance(error) && error.code === "already-exists") throw taken({ name, root, id });
