@@ -37,6 +37,8 @@ export interface SizeRunOptions {
 export interface SizeRun {
   readonly predictedBytes: number;
   readonly peakBytes: number;
+  /** Resident before the first step, with weights, optimizer state and the compiled program. */
+  readonly startBytes: number;
   /** Of each step. */
   readonly seconds: readonly number[];
 }
@@ -78,6 +80,7 @@ async function measure(): Promise<SizeRun> {
   const delta = options.delta && createDelta(options.delta, model.hookPoints);
   const optimizer = options.optimizer === "adamw" ? adamW() : adafactor(adafactorPresets.t5x);
   const seconds: number[] = [];
+  let startBytes = 0;
   await train({
     device,
     model,
@@ -99,9 +102,8 @@ async function measure(): Promise<SizeRun> {
     seed: 1,
     stepsPerRun,
     onEvent: (event) => {
-      if (event.type === "step-end") {
-        seconds.push(event.seconds);
-      }
+      if (event.type === "training-start") startBytes = process.memoryUsage.rss();
+      if (event.type === "step-end") seconds.push(event.seconds);
     },
   });
   const { peakBytes } = await device.memory();
@@ -119,5 +121,5 @@ async function measure(): Promise<SizeRun> {
     decayed: () => false,
     losses: { tokens: true, choices: false },
   });
-  return { predictedBytes: totalBytes, peakBytes, seconds };
+  return { predictedBytes: totalBytes, peakBytes, startBytes, seconds };
 }

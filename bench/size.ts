@@ -41,7 +41,7 @@ export async function benchSize({ json, smoke }: { readonly json: boolean; reado
   const runs: (SizeRun & { readonly name: string; readonly recompute: boolean })[] = [];
   try {
     if (!json) {
-      console.log("training                      recompute   peak memory   predicted   s/step");
+      console.log("training                      recompute   peak memory   steps alone   predicted   s/step");
     }
     for (const [name, configuration] of Object.entries(configurations(smoke))) {
       await runInChild({ ...configuration, folder, action: "write", recompute: false });
@@ -53,6 +53,7 @@ export async function benchSize({ json, smoke }: { readonly json: boolean; reado
             name.padEnd(29),
             (recompute ? "yes" : "no").padEnd(9),
             `${(run.peakBytes / 1e9).toFixed(2)} GB`.padStart(13),
+            `${(stepBytesOf(run) / 1e9).toFixed(2)} GB`.padStart(13),
             `${(run.predictedBytes / 1e9).toFixed(2)} GB`.padStart(11),
             secondsOf(run).toFixed(2).padStart(8),
           ];
@@ -62,8 +63,11 @@ export async function benchSize({ json, smoke }: { readonly json: boolean; reado
       const [less, more] = runs.slice(-2);
       if (!json && less !== undefined && more !== undefined) {
         const memory = (less.peakBytes / more.peakBytes).toFixed(2);
+        const ofSteps = (stepBytesOf(less) / stepBytesOf(more)).toFixed(2);
         const time = (secondsOf(less) / secondsOf(more)).toFixed(2);
-        console.log(`  with recomputation: ${memory} of the memory, ${time} of the time`);
+        console.log(
+          `  with recomputation: ${memory} of the memory, ${ofSteps} of what the steps take, ${time} of the time`,
+        );
       }
     }
     if (json) {
@@ -72,6 +76,11 @@ export async function benchSize({ json, smoke }: { readonly json: boolean; reado
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** What the steps add to what is resident before them. */
+function stepBytesOf({ peakBytes, startBytes }: SizeRun): number {
+  return peakBytes - startBytes;
 }
 
 /** Of the fastest step: the first touches fresh memory, any may be disturbed. */
