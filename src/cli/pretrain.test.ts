@@ -12,6 +12,10 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "cadre-cli-pretrain-"));
   await writeTinyData(folder, { "books/empty.txt": "\n", "books/line.txt": "one line" });
   await writeFile(join(folder, "tiny.yaml"), stringify(tinyRecipe()));
+  await writeFile(
+    join(folder, "large.yaml"),
+    stringify(tinyRecipe({ batch: { rows: 1_000_000, inputLength: 96, targetLength: 48 } })),
+  );
   await writeFile(join(folder, "broken.yaml"), "steps: [1, 2\nseed: 3\n");
   await writeFile(join(folder, "wrong.yaml"), stringify({ ...tinyRecipe(), steps: -1, stepz: 3 }));
 });
@@ -60,10 +64,23 @@ test("a dry run shows what there is and what it would take, and trains nothing",
   expect(output).toContain("tasks      60 instances of 1 instruction files");
   expect(output).toMatch(/model {6}0\.0\d M parameters; 12 steps of \d+ GFLOP, \d+\.\d TFLOP in all/);
   expect(output).toMatch(/tokens {5}at most 0\.00 M input tokens seen, 0\.\d times those of the text/);
+  expect(output).toMatch(/memory {5}about 0\.\d\d GiB at the peak, \d+\.\d\d GiB available$/m);
   expect(output).toMatch(/estimate {3}.* of training at 55 % of the \d+ GFLOP\/s/);
   expect(output).toContain("dry run: nothing was trained");
   expect(await readdir(join(folder, "dry"))).toEqual(["encoded-text"]);
   // Measuring the fastest product takes long where other work takes the cores.
+}, 180_000);
+
+test("a run that cannot fit is refused before it starts, and a dry run says so", async () => {
+  const refused = await pretrain("large.yaml", "--threads", "1");
+  expect(refused.code).toBe(4);
+  expect(refused.errors).toMatch(
+    /expected a training that fits into the \d+\.\d GiB available, this one is predicted to take \d+/,
+  );
+  expect(refused.errors).toContain("Smaller: 500000 rows instead of 1000000");
+  const dry = await pretrain("large.yaml", "--dry-run", "--threads", "1");
+  expect(dry.code).toBe(0);
+  expect(dry.output).toMatch(/GiB available; it would be refused$/m);
 }, 180_000);
 
 test("a run prints its data, its progress up to 100 %, and where the model is", async () => {

@@ -7,6 +7,7 @@ import { readYaml } from "../core/node/yaml.js";
 import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
+import { describeMemory } from "./describe-memory.js";
 import { duration } from "./duration.js";
 import { interruptible } from "./interruptible.js";
 import { deviceOptions, numberOption } from "./options.js";
@@ -73,6 +74,7 @@ async function printPlan(data: PretrainingDataOptions, device: Device): Promise<
     console.log(
       `tokens     at most ${(plan.inputTokens / 1e6).toFixed(2)} M input tokens seen, ${(plan.inputTokens / plan.data.textTokens).toFixed(1)} times those of the text`,
     );
+    console.log(`memory     ${describeMemory(plan.memory, plan.availableBytes)}`);
     console.log(
       `estimate   ${duration(plan.seconds)} of training at ${(100 * EXPECTED_SHARE).toFixed(0)} % of the ${plan.gemmPeak.toFixed(0)} GFLOP/s that matrix products reach here now; validation not counted`,
     );

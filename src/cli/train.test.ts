@@ -33,6 +33,10 @@ beforeAll(async () => {
   for (const kind of ["cpu", "webgpu"]) {
     await writeFile(join(folder, `on-${kind}.yaml`), stringify({ ...brief, output: `experts/${kind}` }));
   }
+  await writeFile(
+    join(folder, "large.yaml"),
+    stringify({ ...recipe, overrides: { ...recipe.overrides, batch: { rows: 200_000 } }, output: "large" }),
+  );
   await writeFile(join(folder, "slip.yaml"), stringify({ ...recipe, overrides: { stepz: 3 } }));
   await writeFile(join(folder, "hub.yaml"), stringify({ ...recipe, base: "nobody/never-cached" }));
   await writeFile(join(folder, "broken.yaml"), "steps: [1, 2\nseed: 3\n");
@@ -85,6 +89,18 @@ test("a dry run shows the whole recipe and what it would take, and writes nothin
   expect(output).toMatch(/estimate {3}.* of steps at 55 %/);
   expect(output).toContain("dry run: nothing was trained");
   expect(await readdir(folder)).toEqual(before);
+}, 180_000);
+
+test("a training that cannot fit is refused before it starts, and a dry run says so", async () => {
+  const refused = await trainCommand(["large.yaml", "--threads", "1"]);
+  expect(refused.code).toBe(4);
+  expect(refused.errors).toMatch(
+    /expected a training that fits into the \d+\.\d GiB available, this one is predicted to take \d+/,
+  );
+  expect(refused.errors).toContain("Smaller:");
+  const dry = await trainCommand(["large.yaml", "--dry-run", "--threads", "1"]);
+  expect(dry.output).toMatch(/GiB available; it would be refused$/m);
+  expect(await readdir(folder)).not.toContain("large");
 }, 180_000);
 
 test("a training prints base and expert and writes the expert; as JSON, stdout is nothing else", async () => {

@@ -13,6 +13,7 @@ import type { HubEvent } from "../models/node/hub-snapshot.js";
 import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import type { StepEndEvent } from "../training/events.js";
+import { describeMemory } from "./describe-memory.js";
 import { duration } from "./duration.js";
 import { resumable } from "./interruptible.js";
 import { deviceOptions } from "./options.js";
@@ -106,8 +107,6 @@ async function recipeBase(base: string | undefined, recipeFolder: string): Promi
 function describePlan(plan: ExpertPlan): string {
   const { recipe, shape, memory } = plan;
   const { expert, ...rest } = recipe;
-  const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-  const fits = memory.totalBytes <= plan.availableBytes ? "" : "; it would be refused";
   const indented = stringify({ ...rest, expert })
     .trimEnd()
     .replace(/^/gm, "  ");
@@ -116,7 +115,7 @@ function describePlan(plan: ExpertPlan): string {
     `data       ${plan.trainRows} rows to train on, ${plan.validationRows} for validation; ${plan.inputTokens} input and ${plan.targetTokens} target tokens${plan.truncatedRows > 0 ? `; ${plan.truncatedRows} rows are cut` : ""}`,
     `model      ${(plan.parameters / 1e6).toFixed(2)} M parameters, ${(plan.trainedParameters / 1e6).toFixed(2)} M trained`,
     `steps      ${plan.steps} of ${(plan.flopsPerStep / 1e9).toFixed(1)} GFLOP, ${(plan.flops / 1e12).toFixed(2)} TFLOP in all; a batch is ${shape.rows} × ${shape.inputLength} input and ${shape.rows} × ${shape.targetLength} target tokens`,
-    `memory     about ${gibibytes(memory.totalBytes)} at the peak, ${gibibytes(plan.availableBytes)} available${fits}`,
+    `memory     ${describeMemory(memory, plan.availableBytes)}`,
     `estimate   ${duration(plan.seconds)} of steps at ${(100 * EXPECTED_SHARE).toFixed(0)} % of the ${plan.gemmPeak.toFixed(0)} GFLOP/s that matrix products reach here now; scoring not counted`,
     "dry run: nothing was trained",
   ].join("\n");

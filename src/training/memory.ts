@@ -91,7 +91,7 @@ export function refuseIfTooLarge(
   throw new CadreError(
     "out-of-memory",
     `train: expected a training that fits into the ${gibibytes(availableBytes)} GiB available, this one is predicted to take ${gibibytes(totalBytes)} GiB (${named}). ` +
-      `Smaller: ${smaller(options, totalBytes).join("; ")}. To try all the same, leave out \`memory\``,
+      `Smaller: ${smaller(options, totalBytes).join("; ")}`,
     { details: { predictedBytes: totalBytes, availableBytes, parts } },
   );
 }

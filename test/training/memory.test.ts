@@ -81,13 +81,7 @@ test("a training that cannot fit is refused with what would need less", () => {
     code: "out-of-memory",
     details: { predictedBytes: totalBytes, availableBytes: totalBytes - 1 },
   });
-  for (const text of [
-    "4 rows instead of 8, with accumulate 2",
-    "recompute: true",
-    "one step a run",
-    "LoRA",
-    "memory",
-  ]) {
+  for (const text of ["4 rows instead of 8, with accumulate 2", "recompute: true", "one step a run", "LoRA"]) {
     expect(String(refusal)).toContain(text);
   }
 });
@@ -95,7 +89,7 @@ test("a training that cannot fit is refused with what would need less", () => {
 test("it does not propose what has been done already", () => {
   const delta = lora({ rank: 4, alpha: 4 }, model.hookPoints);
   const done = { ...options, delta, recompute: true, shape: { ...options.shape, rows: 1 } };
-  expect(() => refuseIfTooLarge(done, { availableBytes: 1 })).toThrow(/Smaller: a smaller base\./);
+  expect(() => refuseIfTooLarge(done, { availableBytes: 1 })).toThrow(/Smaller: a smaller base$/);
 });
 
 test("train refuses before anything is compiled, and only where it is told what is available", async () => {

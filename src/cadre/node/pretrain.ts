@@ -11,6 +11,7 @@ import { saveModelFolder } from "../../models/node/model-folder.js";
 import { parseT5Config, type T5Config } from "../../models/t5/config.js";
 import { createT5 } from "../../models/t5/t5.js";
 import type { Device } from "../../runtime/device.js";
+import { availableMemory } from "../../runtime/node/available-memory.js";
 import { castTensor } from "../../tensors/convert.js";
 import type { Tensor } from "../../tensors/tensor.js";
 import { openTokenizer } from "../../tokenizers/node/open-tokenizer.js";
@@ -97,6 +98,7 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
       losses: recipe.losses,
       dropout: { rate: recipe.dropout },
       seed: recipe.seed,
+      memory: { availableBytes: await availableMemory() },
       checkpoints: {
         store,
         everySteps: recipe.checkpointSteps,

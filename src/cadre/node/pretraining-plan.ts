@@ -3,9 +3,12 @@ import { parseT5Config } from "../../models/t5/config.js";
 import { createT5 } from "../../models/t5/t5.js";
 import type { Device } from "../../runtime/device.js";
 import { measureGemmPeak } from "../../runtime/gemm-peak.js";
+import { availableMemory } from "../../runtime/node/available-memory.js";
 import { countElements } from "../../tensors/tensor.js";
 import { openTokenizer } from "../../tokenizers/node/open-tokenizer.js";
 import { flopsPerStep } from "../../training/flops.js";
+import { estimateMemory, type MemoryEstimate } from "../../training/memory.js";
+import { adafactor, adafactorPresets } from "../../training/optimizers/adafactor.js";
 import { batchShapeOf } from "../pretraining-recipe.js";
 import { type DataReadyEvent, type PretrainingDataOptions, readPretrainingData } from "./pretraining-data.js";
 
@@ -20,6 +23,10 @@ export interface PretrainingPlan {
   readonly flops: number;
   /** Most input tokens that all steps see: packs are never quite full. */
   readonly inputTokens: number;
+  /** Of one step a run; validation not counted. */
+  readonly memory: MemoryEstimate;
+  /** What this process may hold now, in bytes. */
+  readonly availableBytes: number;
   /** The device's fastest matrix product, measured now, in GFLOP/s. */
   readonly gemmPeak: number;
   /** Estimate of the training's time from `gemmPeak` and `EXPECTED_SHARE`; validation and checkpoints not counted. */
@@ -46,6 +53,20 @@ export async function planPretraining(
     flopsPerStep: perStep,
     flops,
     inputTokens: recipe.steps * recipe.batch.rows * recipe.batch.inputLength,
+    memory: estimateMemory({
+      model,
+      delta: undefined,
+      frozen: { kind: "slots" },
+      shape: batchShapeOf(recipe),
+      accumulate: 1,
+      stepsPerRun: 1,
+      optimizer: adafactor(adafactorPresets.t5x),
+      clipNorm: recipe.clipNorm,
+      dropout: { rate: recipe.dropout },
+      decayed: () => false,
+      losses: { tokens: recipe.losses.tokens !== 0, choices: recipe.losses.choices !== 0 },
+    }),
+    availableBytes: await availableMemory(),
     gemmPeak,
     seconds: flops / (EXPECTED_SHARE * gemmPeak * 1e9),
   };
