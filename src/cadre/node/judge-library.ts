@@ -62,11 +62,15 @@ export interface JudgedLibrary {
   readonly file: string;
   /** Most rows of a task that were judged. */
   readonly mostRows: number;
+  /** Ids of candidates of other tasks that the library had before, and of experts that were none because of what they may have been trained on. */
+  readonly earlier: readonly string[];
+  readonly leftOut: readonly string[];
 }
 
 /**
- * Judges base, multitask models, experts and routing on test rows. All experts of the library are candidates, also earlier ones: what a server would
- * choose among. Where tasks and experts are many, fewer rows of each task are judged.
+ * Judges base, multitask models, experts and routing on test rows. Candidates are the experts of this training and those that the library has of other
+ * tasks: what a server would choose among. An earlier expert of a judged task counts only if it was trained on the very rows of this training, as
+ * other rows of that task may be test rows here. Where tasks and experts are many, fewer rows of each task are judged.
  * @returns undefined where no task can be judged
  * @throws CadreError as `evaluateSystems`.
  */
@@ -75,7 +79,7 @@ export async function judgeLibrary(options: JudgeLibraryOptions): Promise<Judged
   const library = await openLibrary(options.library);
   await using base = await openModelFolder(options.base.folder);
   const tokenizer = await openTokenizer(options.base.folder);
-  const experts = await allExperts(library, { trained, model: base.model });
+  const { experts, earlier, leftOut } = await candidates(library, { tasks: options.tasks, trained, model: base.model });
   const mostRows = rowsPerTask({ experts: experts.length, tasks: options.tasks.length + options.unseen.length });
   const tasks = judgedTasks(options, { experts, mostRows });
   if (tasks.length === 0) return undefined;
@@ -105,7 +109,7 @@ export async function judgeLibrary(options: JudgeLibraryOptions): Promise<Judged
   await mkdir(runFolder, { recursive: true });
   const file = join(runFolder, "evaluation.json");
   await writeResults(file, results);
-  return { results, comparison: compare([results]), file, mostRows };
+  return { results, comparison: compare([results]), file, mostRows, earlier, leftOut };
 }
 
 /** Most rows of a task that are judged, so that all systems together do not answer more than {@link MOST_ANSWERS}, unless that would be too few to tell anything. */
@@ -114,19 +118,40 @@ export function rowsPerTask({ experts, tasks }: { readonly experts: number; read
   return Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(MOST_ANSWERS / (systems * Math.max(1, tasks)))));
 }
 
-/** Those that were just trained, and those that the library had. */
-async function allExperts(
+/** The experts of a training, and those that the library had and that know none of the test rows, as far as can be told. */
+async function candidates(
   library: Library,
-  { trained, model }: { readonly trained: TrainIntoLibraryResult; readonly model: Model },
-): Promise<TrainedSystem[]> {
+  {
+    tasks,
+    trained,
+    model,
+  }: { readonly tasks: readonly UserTask[]; readonly trained: TrainIntoLibraryResult; readonly model: Model },
+): Promise<{ readonly experts: TrainedSystem[] } & Pick<JudgedLibrary, "earlier" | "leftOut">> {
   const known = new Map(trained.experts.map((expert) => [expert.id, expert]));
+  const judged = new Set(tasks.map(({ name }) => name));
+  /** Tasks, with their templates, that have an expert. */
+  const owned = new Set(trained.experts.map(({ task }) => task));
   const experts: TrainedSystem[] = [];
+  const earlier: string[] = [];
+  const leftOut: string[] = [];
   for (const { id, manifest } of (await library.scan()).experts) {
-    if (manifest.role === "expert" && manifest.keys !== undefined) {
-      experts.push(known.get(id) ?? (await storedSystem({ read: () => library.read(id), id, model })));
+    if (manifest.role !== "expert" || manifest.keys === undefined) continue;
+    const { task, template = "", origin } = manifest;
+    const own = known.get(id);
+    const isOfJudged = judged.has(task);
+    const { dataHash } = origin.recipe ?? {};
+    const place = JSON.stringify([task, template]);
+    if (own === undefined && isOfJudged) {
+      if (owned.has(task) || owned.has(place) || !trained.dataHashes.some((hash) => hash === dataHash)) {
+        leftOut.push(id);
+        continue;
+      }
+      owned.add(place);
     }
+    if (!isOfJudged) earlier.push(id);
+    experts.push(own ?? (await storedSystem({ read: () => library.read(id), id, model })));
   }
-  return experts;
+  return { experts, earlier, leftOut };
 }
 
 /**

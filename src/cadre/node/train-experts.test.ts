@@ -1,7 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { expertRecipeSchema, expertRecipes } from "../../experts/expert-recipe.js";
 import { openLibrary } from "../../library/node/library.js";
 import { letterRows, linesOf, writeTinyBase } from "./train-expert.test.helpers.js";
 import { trainExperts } from "./train-experts.js";
@@ -34,3 +35,31 @@ test.each([0, 2.5, Number.NaN])("%s steps are refused before anything is written
   await expect(refused).rejects.toMatchObject({ code: "invalid-argument", message: expect.stringMatching(/steps/) });
   await expect(openLibrary(join(folder, "refused"))).rejects.toMatchObject({ code: "not-found" });
 });
+
+test("earlier experts of a judged task count only where they were trained on the same rows; those of other tasks are candidates", async () => {
+  const numbers = Array.from({ length: 60 }, (_, index) => ({ input: `number ${index}`, target: `${index % 2}` }));
+  await writeFile(join(folder, "numbers.jsonl"), linesOf(numbers));
+  const files = ["letters", "numbers"].map((name) => join(folder, `${name}.jsonl`));
+  const recipe = (seed: number) => expertRecipeSchema.parse({ ...expertRecipes.mini, steps: 2, warmupSteps: 1, seed });
+  const where = options("grown");
+  const train = (paths: readonly string[], seed: number, mode: "experts" | "multitask") =>
+    trainExperts(paths, { ...where, recipe: recipe(seed), mode, replace: mode === "multitask" });
+  const first = await train(files, 2, "experts");
+  expect(first.judged?.results.experts.map(({ task }) => task)).toEqual(["letters", "numbers"]);
+
+  const sameRows = await train(files, 2, "multitask");
+  expect(sameRows.judged?.results.experts.map(({ task }) => task)).toEqual(["letters", "numbers"]);
+  expect(await readFile(sameRows.judged?.page ?? "", "utf8")).not.toMatch(/Infinity|Left out/);
+
+  // Another seed divides the rows in another way: what was trained on before may be judged now.
+  const otherRows = await train(files, 1, "multitask");
+  expect(otherRows.judged?.results.experts).toEqual([]);
+  const page = await readFile(otherRows.judged?.page ?? "", "utf8");
+  for (const id of first.experts) expect(page).toContain(id);
+  expect(page).toContain("trained on other rows");
+
+  await writeFile(join(folder, "more.jsonl"), linesOf(letterRows(40)));
+  const added = await train([join(folder, "more.jsonl")], 1, "experts");
+  expect(added.judged?.results.experts.map(({ task }) => task)).toEqual(["letters", "more", "numbers"]);
+  expect(await readFile(added.judged?.page ?? "", "utf8")).toContain("2 experts that the library had of other tasks");
+}, 240_000);

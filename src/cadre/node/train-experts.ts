@@ -19,7 +19,7 @@ import { openDevice } from "../../runtime/node/open-device.js";
 import { type FailedTask, type ReadUserTasksOptions, readUserTasks } from "../../tasks/node/read-user-tasks.js";
 import { countProblems, type UserTask } from "../../tasks/user-task.js";
 import type { TrainIntoLibraryEvent } from "../library-events.js";
-import { judgeLibrary, type TaskNotJudgedEvent } from "./judge-library.js";
+import { type JudgedLibrary, judgeLibrary, type TaskNotJudgedEvent } from "./judge-library.js";
 import { type TrainIntoLibraryOptions, type TrainIntoLibraryResult, trainIntoLibrary } from "./train-into-library.js";
 
 /** Sent when the tasks have been read. */
@@ -149,7 +149,7 @@ export async function trainExperts(
           comparisonReport(judged.comparison, {
             title: "Experts, one multitask model, and the base",
             subtitle: basename(library),
-            text: whatWasDone({ trained, tasks: read.tasks, recipe, mostRows: judged.mostRows, base: name }),
+            text: whatWasDone({ trained, tasks: read.tasks, recipe, judged, base: name }),
           }),
           { folder: runFolder },
         );
@@ -195,21 +195,24 @@ function whatWasDone({
   trained,
   tasks,
   recipe,
-  mostRows,
+  judged: { mostRows, earlier, leftOut },
   base,
 }: {
   readonly trained: TrainIntoLibraryResult;
   readonly tasks: readonly UserTask[];
   readonly recipe: ExpertRecipe;
-  readonly mostRows: number;
+  readonly judged: JudgedLibrary;
   readonly base: string;
 }): string {
   const rows = tasks.reduce((sum, task) => sum + task.splits.train.length, 0);
   const bad = tasks.reduce((sum, task) => sum + countProblems(task), 0);
   const steps = trained.experts.map((expert) => expert.steps);
   const [least, most] = [Math.min(...steps), Math.max(...steps)];
+  const rowsOf = `${rows} training rows of ${tasks.length} tasks`;
   return [
-    `${trained.experts.length} experts (${recipe.delta.kind}) on the base ${base}, ${least === most ? most : `${least} to ${most}`} steps each, from ${rows} training rows of ${tasks.length} tasks.`,
+    steps.length === 0
+      ? `On the base ${base}, with ${rowsOf}.`
+      : `${steps.length} experts (${recipe.delta.kind}) on the base ${base}, ${least === most ? most : `${least} to ${most}`} steps each, from ${rowsOf}.`,
     ...(bad > 0 ? [`${bad} bad rows were left out.`] : []),
     ...(trained.failed.length > 0
       ? [`Without an expert: ${trained.failed.map(({ task, reason }) => `${task} (${reason})`).join("; ")}.`]
@@ -219,6 +222,14 @@ function whatWasDone({
       : [
           `The multitask model had the sum of their steps (${trained.multitask.steps}) on the same rows; "one budget" means the steps of one expert (${trained.multitaskOneBudget?.steps ?? "none"}).`,
         ]),
-    `Judged on test rows, at most ${mostRows} a task; the experts' training used none of them.`,
+    `Judged on test rows, at most ${mostRows} a task; the trainings used none of them.`,
+    ...(earlier.length > 0
+      ? [
+          `Candidates besides: ${earlier.length} experts that the library had of other tasks; what they were trained on was not compared with these rows.`,
+        ]
+      : []),
+    ...(leftOut.length > 0
+      ? [`Left out: ${leftOut.join(", ")}, of these tasks but trained on other rows, among which may be test rows.`]
+      : []),
   ].join(" ");
 }

@@ -59,6 +59,8 @@ export interface TrainIntoLibraryResult {
   readonly multitask?: TrainedSystem;
   readonly multitaskOneBudget?: TrainedSystem;
   readonly failed: readonly { readonly task: string; readonly reason: string }[];
+  /** Hashes of the training rows of each expert that there is or could be, as their origins tell them. */
+  readonly dataHashes: readonly string[];
 }
 
 /** What all trainings of a call share. */
@@ -134,7 +136,11 @@ export async function trainIntoLibrary(options: TrainIntoLibraryOptions): Promis
     }
     await chooseRouting({ device, library, keyMaker, parts: trained, signal, onEvent });
   }
-  const result = { experts: trained.map(({ expert }) => expert), failed };
+  const result = {
+    experts: trained.map(({ expert }) => expert),
+    failed,
+    dataHashes: parts.map(({ prepared }) => prepared.data.hash),
+  };
   if (mode === "experts") return result;
 
   const worked = mode === "multitask" ? parts : trained.map(({ part }) => part);
