@@ -21,7 +21,7 @@ const SEEN = [
   "sentiment/museum-visits",
   "topic/club-bulletins",
   "topic/council-letters",
-  "entailment/events",
+  "entailment/heights",
   "intent/bank-chat",
   "intent/library-desk",
   "intent/repair-orders",

@@ -6,7 +6,7 @@ import { decodeLine, type FileLine, readByteLines } from "./file-lines.js";
 import type { FileRow } from "./file-row.js";
 
 /** A record: the cells of a row, with the lines it was written on. */
-type CsvRecord =
+export type CsvRecord =
   | { readonly line: number; readonly lines: number; readonly cells: readonly string[] }
   | { readonly line: number; readonly problem: Problem };
 
@@ -31,15 +31,36 @@ export function readTsvRows(path: string, signal?: AbortSignal): AsyncGenerator<
   return readTable(path, { delimiters: ["\t"], joinsLines: false, signal });
 }
 
+/**
+ * The records of a file of cells, of which the first may name the columns or not: `.tsv` divides by tabs, everything else as a CSV file.
+ * @throws CadreError as {@link readByteLines}
+ */
+export function readTableRecords(path: string): AsyncGenerator<CsvRecord[]> {
+  return path.toLowerCase().endsWith(".tsv")
+    ? readRecords(path, { delimiters: ["\t"], joinsLines: false })
+    : readRecords(path, { delimiters: CSV_DELIMITERS, joinsLines: true });
+}
+
 interface TableOptions {
   readonly delimiters: readonly string[];
   readonly joinsLines: boolean;
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-async function* readTable(path: string, { delimiters, joinsLines, signal }: TableOptions): AsyncGenerator<FileRow[]> {
-  let names: readonly string[] | undefined;
+async function* readRecords(path: string, { signal, ...options }: TableOptions): AsyncGenerator<CsvRecord[]> {
   let collector: RecordCollector | undefined;
+  for await (const lines of readByteLines(path, signal)) {
+    collector ??= new RecordCollector({
+      delimiter: chooseDelimiter(lines, options.delimiters),
+      joinsLines: options.joinsLines,
+    });
+    yield collector.add(lines);
+  }
+  if (collector !== undefined) yield collector.finish();
+}
+
+async function* readTable(path: string, options: TableOptions): AsyncGenerator<FileRow[]> {
+  let names: readonly string[] | undefined;
   const rowsOf = (records: readonly CsvRecord[]): FileRow[] => {
     const rows: FileRow[] = [];
     for (const record of records) {
@@ -51,11 +72,7 @@ async function* readTable(path: string, { delimiters, joinsLines, signal }: Tabl
     }
     return rows;
   };
-  for await (const lines of readByteLines(path, signal)) {
-    collector ??= new RecordCollector({ delimiter: chooseDelimiter(lines, delimiters), joinsLines });
-    yield rowsOf(collector.add(lines));
-  }
-  if (collector !== undefined) yield rowsOf(collector.finish());
+  for await (const records of readRecords(path, options)) yield rowsOf(records);
 }
 
 /** Puts lines together to records. */

@@ -52,6 +52,27 @@ test("lists of objects, bare or as examples", async () => {
   expect(await rowsOf("c.json", '{"canary":"x","examples":[{"input":"a","target":"b"}]}')).toEqual([[1, "a"]]);
 });
 
+test("tables: by the names of the first row, or all cells where it names nothing", async () => {
+  const named = 'premise,hypothesis,label\n"It rains, and\nhow.",It is wet.,yes\nIt snows.,It is hot.,no\n';
+  expect(await rowsOf("named.csv", named)).toEqual([
+    [2, "It rains, and\nhow.\nIt is wet."],
+    [4, "It snows.\nIt is hot."],
+  ]);
+  expect(await rowsOf("mmlu.csv", 'What is "2"?,1,2,3,4,B\nWho?,a b,b c,c d,d e,A\n'.replaceAll('"2"', "2"))).toEqual([
+    [1, "What is 2?\n1\n2\n3\n4\nB"],
+    [2, "Who?\na b\nb c\nc d\nd e\nA"],
+  ]);
+  expect(await rowsOf("mgsm.tsv", "How many birds?\t12\nHow many cats?\t3\n")).toEqual([
+    [1, "How many birds?\n12"],
+    [2, "How many cats?\n3"],
+  ]);
+});
+
+test("a COPA corpus: premise and alternatives", async () => {
+  const item = '<item id="7" asks-for="cause" most-plausible-alternative="1"><p>P.</p><a1>A.</a1><a2>B.</a2></item>';
+  expect(await rowsOf("copa.xml", `<copa-corpus version="1.0">${item}</copa-corpus>`)).toEqual([[7, "P.\nA.\nB."]]);
+});
+
 test("plain text: paragraphs where empty lines part them or lines are wrapped, else lines", async () => {
   expect(await rowsOf("a.txt", "one\ntwo\r\n\n \nthree\nfour")).toEqual([
     [1, "one\ntwo"],
@@ -83,6 +104,8 @@ test.each([
   ["list.jsonl", "[1]", "invalid-file", /line 1: expected a JSON object, found \[1\]/],
   ["broken.json", '{\n "Instances": [}', "invalid-file", /line 2, column 16/],
   ["instances.json", '{"Instances":[{"input":3}]}', "invalid-file", /Instances\[0\]\.input/],
+  ["quotes.csv", 'a,b\n"x,y\n', "invalid-file", /quotes\.csv: line 2: expected quotes in pairs/],
+  ["empty.csv", "", "unsupported", /holds no rows/],
   ["deep.jsonl", `{"a":${"[".repeat(40)}${"]".repeat(40)}}`, "invalid-file", /nested deeper than 32 levels/],
 ])("%s is refused", async (name, content, code, message) => {
   await expect(rowsOf(name, content)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import * as z from "zod";
 import { CadreError } from "../../core/errors.js";
@@ -31,6 +32,10 @@ const READERS: Readonly<Record<string, (path: string) => AsyncGenerator<RowBatch
   ".ndjson": readJsonLines,
   ".json": readJsonRows,
   ".txt": readPlainText,
+  ".csv": readTableTexts,
+  ".tsv": readTableTexts,
+  ".parquet": readParquetTexts,
+  ".xml": readCopaTexts,
 };
 
 /**
@@ -41,6 +46,10 @@ const READERS: Readonly<Record<string, (path: string) => AsyncGenerator<RowBatch
  * - `.txt`: a paragraph is a row. Judged by the first mebibyte, a paragraph is a run of lines between empty ones where
  *   one line in twenty or more is empty or the text is wrapped (no line above 100 characters, half of them at least
  *   80 % of the longest); elsewhere every line is one.
+ * - `.csv`, `.tsv`: a record is a row, as in `.jsonl` where the first one names the columns (short, distinct names, none a number); elsewhere all of
+ *   its cells, as in MMLU's files
+ * - `.parquet`: a row as in `.jsonl`
+ * - `.xml`: a COPA corpus; premise and alternatives
  * @throws CadreError `unsupported` for what holds no rows (another ending, an empty or binary file, text that is not
  *   UTF-8, JSON of another shape); `invalid-file` for a broken row, with its line; `not-found`; `io`.
  */
@@ -122,6 +131,61 @@ async function readJsonOfPython(path: string): Promise<{ readonly value: unknown
     const { message, line, column } = problem;
     throw new CadreError("invalid-file", `${path}: line ${line}, column ${column}: ${message}`, { details: { path } });
   }
+}
+
+/** Longest name of a column. */
+const LONGEST_NAME = 40;
+
+async function* readTableTexts(path: string): AsyncGenerator<RowBatch> {
+  const { readTableRecords } = await import("./csv-rows.js");
+  const { size } = await stat(path);
+  let bytes = size;
+  let names: readonly string[] | undefined;
+  for await (const records of readTableRecords(path)) {
+    const rows: TextRow[] = [];
+    for (const record of records) {
+      const where = `${path}: line ${record.line}`;
+      if ("problem" in record) throw new CadreError("invalid-file", `${where}: ${record.problem.problem}`);
+      const { line, cells } = record;
+      if (names === undefined) {
+        names = nameColumns(cells) ? cells : [];
+        if (names.length > 0) continue;
+      }
+      const row = Object.fromEntries(cells.map((cell, index) => [names?.[index] ?? `column ${index + 1}`, cell]));
+      rows.push({ number: line, text: textOfRow(row, where) });
+    }
+    yield { rows, bytes };
+    bytes = 0;
+  }
+}
+
+/** Whether the first record of a file names its columns. */
+function nameColumns(cells: readonly string[]): boolean {
+  const isName = (cell: string): boolean =>
+    cell.trim() !== "" && cell.length <= LONGEST_NAME && !/^[\W\d]+$/u.test(cell);
+  return cells.every(isName) && new Set(cells).size === cells.length && !cells.some((cell) => /^[A-E]$/.test(cell));
+}
+
+async function* readParquetTexts(path: string): AsyncGenerator<RowBatch> {
+  const { readParquetRows } = await import("./parquet-rows.js");
+  let { size: bytes } = await stat(path);
+  for await (const batch of readParquetRows(path)) {
+    const rows = batch.flatMap((one) =>
+      "row" in one ? [{ number: one.line, text: textOfRow(one.row, `${path}: row ${one.line}`) }] : [],
+    );
+    yield { rows, bytes };
+    bytes = 0;
+  }
+}
+
+async function* readCopaTexts(path: string): AsyncGenerator<RowBatch> {
+  const { readCopa } = await import("./read-copa.js");
+  const found = await readCopa(path);
+  const rows = found.map(({ idx, premise, choice1, choice2 }) => ({
+    number: idx,
+    text: [premise, choice1, choice2].join("\n"),
+  }));
+  yield { rows, bytes: (await stat(path)).size };
 }
 
 /** Of the lines of the first batch, one in how many must be empty for paragraphs to lie between empty lines. */
