@@ -69,7 +69,7 @@ const report = {
         },
         {
           type: "text",
-          text: "Losses of different vocabularies are not comparable by token. Each variant differs from the recipe in what its name says, and gets as many steps as the same compute buys; warm-up 15 %, decay over the last 30 %. These runs came before the mixture was changed (half of it span corruption, no word vectors): they compare variants with each other, not with the long run below. Not run: a narrower model and 4,096 pieces.",
+          text: "Losses of different vocabularies are not comparable by token. Each variant differs from the recipe in what its name says, and gets as many steps as the same compute buys; warm-up 15 %, decay over the last 30 %. These runs came before the mixture was changed (half of it span corruption, no word vectors; the recipe and tools/bases/compare-recipes.mjs as of commit cc5eb18): they compare variants with each other, not with the long run below. Not run: a narrower model and 4,096 pieces.",
         },
         {
           type: "text",
