@@ -2,7 +2,9 @@
  * Adds tasks to a library that answers already: only their experts are trained, no other is touched, and the open cadre sees them after
  * `refresh`.
  *
- *   node add-task.js LIBRARY TASKS TEXT [base]
+ *   node add-task.ts LIBRARY TASKS TEXT [base]
+ *
+ * Node 24 runs it as it is; docs/ten-minutes.md says what older ones need.
  */
 import { basename } from "node:path";
 import { openCadre, trainExperts } from "cadre";

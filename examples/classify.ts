@@ -1,8 +1,10 @@
 /**
  * Labels texts by the experts of a library. Calls that overlap share batches, so asking for all texts at once is the fast way.
  *
- *   node classify.js LIBRARY TEXT...
- *   node classify.js LIBRARY < lines.txt
+ *   node classify.ts LIBRARY TEXT...
+ *   node classify.ts LIBRARY < lines.txt
+ *
+ * Node 24 runs it as it is; docs/ten-minutes.md says what older ones need.
  */
 import { createInterface } from "node:readline";
 import { CadreError, openCadre } from "cadre";

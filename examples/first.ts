@@ -2,7 +2,9 @@
  * The shortest way: trains an expert on a thousand messages to a bank, which are generated, and asks it. A minute or two on
  * two cores.
  *
- *   node first.js [folder] [base]
+ *   node first.ts [folder] [base]
+ *
+ * Node 24 runs it as it is; docs/ten-minutes.md says what older ones need.
  */
 import { join } from "node:path";
 import { openCadre, trainExperts } from "cadre";

@@ -2,7 +2,9 @@
  * Takes an adapter that Python's peft saved (LoRA or IA3) into a library, and asks it. The base must be the one that it was trained on; peft does
  * not record which.
  *
- *   node import-peft.js LIBRARY ADAPTER BASE TEXT
+ *   node import-peft.ts LIBRARY ADAPTER BASE TEXT
+ *
+ * Node 24 runs it as it is; docs/ten-minutes.md says what older ones need.
  */
 import { importAdapter, openCadre } from "cadre";
 

@@ -2,7 +2,9 @@
  * Trains an expert for each file of a folder and a multitask model of equal compute, shows how far it is, and prints the comparison.
  * Ctrl-C leaves a checkpoint; the same call goes on from there.
  *
- *   node train.js TASKS LIBRARY [base]
+ *   node train.ts TASKS LIBRARY [base]
+ *
+ * Node 24 runs it as it is; docs/ten-minutes.md says what older ones need.
  */
 import { CadreError, type TrainExpertsEvent, trainExperts } from "cadre";
 

@@ -28,6 +28,11 @@ export interface AnswerRouting {
   readonly ranking: readonly RankedExpert[];
   /** The ten keys nearest to the input, in one element; empty unless `by` is `auto`. */
   readonly trace: readonly QueryTrace[];
+  /**
+   * Given where routing looked at the beginning of the input only: tokens that it left out. It reads up to 256 tokens, fewer than the expert that
+   * answers.
+   */
+  readonly inputTokensCut?: number;
 }
 
 /** What every answer says of its input. */
@@ -157,8 +162,10 @@ export interface Embeddings {
   /** One a text, each of length 1. */
   readonly vectors: readonly Float32Array[];
   readonly width: number;
-  /** Of all texts. */
+  /** Tokens that were read, of all texts together, their end tokens included. */
   readonly inputTokens: number;
+  /** Given where a text was longer than the 256 tokens that are read: for each text the tokens that it lost, 0 where all was read. */
+  readonly inputTokensCut?: readonly number[];
 }
 
 /** A library loaded on a device, ready to answer. Calls may overlap; they share batches. */
@@ -179,7 +186,10 @@ export interface Cadre extends AsyncDisposable {
   stream(input: string, options?: GenerateTextOptions): AsyncGenerator<TextPart, void, undefined>;
   /** Who would answer. @throws CadreError as `classify`. */
   route(input: string, options?: AskOptions): Promise<AnswerRouting>;
-  /** The vectors that routing compares, of texts of one's own. @throws CadreError `unsupported` where the library's encoder gives none. */
+  /**
+   * The vectors that routing compares, of texts of one's own: of the first 256 tokens of each.
+   * @throws CadreError `unsupported` where the library's encoder gives none.
+   */
   embed(texts: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<Embeddings>;
   /** Sees experts that were added or removed since; calls that are under way keep theirs. */
   refresh(): Promise<void>;

@@ -1,6 +1,7 @@
 import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
 import { nearMiss } from "../core/near-miss.js";
+import { shownValue } from "../generation/shown-value.js";
 import { normalizeName, slugOf } from "../library/expert-name.js";
 import type { ExpertEntry, LibraryScan } from "../library/node/library.js";
 import type { WeightedExpert } from "../models/packed-batch.js";
@@ -29,7 +30,7 @@ export interface ExpertCatalog {
   find(text: string): ExpertEntry;
   /**
    * Whom a request names; an empty list is the base. One that is listed twice counts with the sum.
-   * @throws CadreError as `find`; `invalid-argument` for a weight that is no number, or more than 16 experts.
+   * @throws CadreError as `find`; `invalid-argument` for what is neither a name nor a list, a weight that is no number, or more than 16 experts.
    */
   select(selection: Exclude<ExpertSelection, "auto">): readonly SelectedExpert[];
 }
@@ -73,12 +74,26 @@ export function createCatalog(
   };
 
   const selectList = (list: readonly WeightedExpert[]): SelectedExpert[] => {
+    // JavaScript callers may pass anything.
+    if (!Array.isArray(list)) {
+      throw new CadreError(
+        "invalid-argument",
+        `experts: expected "auto", "base", an expert's id or name, or a list of { id, weight }, got ${shownValue(list)}`,
+      );
+    }
     const weights = new Map<ExpertEntry, number>();
-    for (const { id, weight } of list) {
-      if (!Number.isFinite(weight)) {
+    for (const [index, listed] of list.entries()) {
+      const { id, weight }: Partial<WeightedExpert> = Object(listed);
+      if (typeof id !== "string") {
         throw new CadreError(
           "invalid-argument",
-          `experts: expected a finite weight of ${JSON.stringify(id)}, got ${weight}`,
+          `experts: expected { id, weight } in place ${index + 1}, got ${shownValue(listed)}${Object(listed) === listed ? " without an id that is a text" : ""}`,
+        );
+      }
+      if (typeof weight !== "number" || !Number.isFinite(weight)) {
+        throw new CadreError(
+          "invalid-argument",
+          `experts: expected a finite weight of ${JSON.stringify(id)}, got ${shownValue(weight)}`,
         );
       }
       const entry = find(id);

@@ -9,10 +9,14 @@ export type { EvaluationEvent } from "../evaluation/evaluate-systems.js";
 export type { EvaluationResults } from "../evaluation/results-schema.js";
 export type { ExpertRecipe, ExpertRecipeName } from "../experts/expert-recipe.js";
 export type { HubEvent } from "../models/node/hub-snapshot.js";
+export { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
+export { type ResolveBaseOptions, resolveBase } from "../models/node/resolve-base.js";
 export type { WeightedExpert } from "../models/packed-batch.js";
 export type { NearKey, QueryTrace, RankedExpert } from "../routing/router.js";
 export type { Device, DeviceKind, DeviceOptions } from "../runtime/device.js";
 export { openDevice } from "../runtime/node/open-device.js";
+export { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
+export type { Tokenizer } from "../tokenizers/tokenizer.js";
 export type {
   AnsweredInput,
   AnswerRouting,
@@ -43,3 +47,4 @@ export {
   type TrainExpertsReport,
   trainExperts,
 } from "./node/train-experts.js";
+export type { TrainIntoLibraryOptions } from "./node/train-into-library.js";

@@ -43,6 +43,16 @@ test("labels that a caller gives are two or more different ones", () => {
   }
 });
 
+test("what is no list of texts is refused in words", () => {
+  for (const [choices, found] of [
+    ["ab", 'a list of labels, got "ab"'],
+    [null, "a list of labels, got null"],
+    [["a", 2], "labels that are texts, got 2 in place 2"],
+  ]) {
+    expect(() => Reflect.apply(expectChoices, undefined, [choices])).toThrow(`choices: expected ${found}`);
+  }
+});
+
 test("labels of equal tokens are refused, as no model can tell them apart", () => {
   const question = { input: "text", choices: ["yes", "no", "Yes"] };
   expect(encodeQuestion(question, tokenizer).targets).toHaveLength(3);

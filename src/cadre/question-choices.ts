@@ -1,5 +1,6 @@
 import { CadreError } from "../core/errors.js";
 import { distinctChoices } from "../evaluation/choice-set.js";
+import { shownValue } from "../generation/shown-value.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import type { SelectedExpert } from "./expert-catalog.js";
@@ -7,9 +8,20 @@ import { MAX_CHOICE_TOKENS } from "./training-data.js";
 
 /**
  * Checks labels that a caller gives.
- * @throws CadreError `invalid-argument` for fewer than two, equal or empty ones.
+ * @throws CadreError `invalid-argument` for what is no list of texts; for fewer than two, equal or empty ones.
  */
 export function expectChoices(choices: readonly string[]): void {
+  // JavaScript callers may pass anything.
+  if (!Array.isArray(choices)) {
+    throw new CadreError("invalid-argument", `choices: expected a list of labels, got ${shownValue(choices)}`);
+  }
+  const other = choices.findIndex((choice) => typeof choice !== "string");
+  if (other >= 0) {
+    throw new CadreError(
+      "invalid-argument",
+      `choices: expected labels that are texts, got ${shownValue(choices[other])} in place ${other + 1}`,
+    );
+  }
   const fail = (found: string): never => {
     throw new CadreError("invalid-argument", `choices: expected two or more different labels, got ${found}`);
   };

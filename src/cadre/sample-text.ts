@@ -1,6 +1,6 @@
 import { at } from "../core/at.js";
 import type { GeneratedPart, TopTokens } from "../generation/generation.js";
-import { createTextAssembler } from "../generation/text-assembler.js";
+import { CONTEXT_TOKENS, createTextAssembler } from "../generation/text-assembler.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import type { AnswerToken, FinishReason, GeneratedText, TextPart } from "./cadre.js";
 import type { TextRequest } from "./text-request.js";
@@ -19,45 +19,51 @@ export function createSampleText(
   tokenizer: Pick<Tokenizer, "decode">,
 ): SampleText {
   const assembler = createTextAssembler({ decode: (ids) => tokenizer.decode(ids), stop });
-  const ids: number[] = [];
+  /** The last tokens. */
+  let context: number[] = [];
+  let count = 0;
   const listed: AnswerToken[] = [];
   let text = "";
   let finish: FinishReason | undefined;
   let sum = 0;
 
-  /** What a token adds to those before it: alone, a piece would lose the space before it. */
-  const textAfter = (before: readonly number[], id: number): string => {
-    const start = tokenizer.decode(before);
-    const whole = tokenizer.decode([...before, id]);
-    return whole.startsWith(start) ? whole.slice(start.length) : tokenizer.decode([id]);
-  };
-  const topOf = (before: readonly number[], top: TopTokens | undefined): AnswerToken["top"] =>
-    Array.from(top?.ids ?? [], (id, place) => ({
-      text: textAfter(before, id),
+  /** A token of this step, and those that are listed beside it: what each adds to the tokens before. Alone, a piece would lose the space before it. */
+  const listedToken = (
+    id: number,
+    { logProbability, top }: { readonly logProbability: number; readonly top: TopTokens | undefined },
+  ): AnswerToken => {
+    const before = tokenizer.decode(context);
+    const textOf = (one: number): string => {
+      const whole = tokenizer.decode([...context, one]);
+      return whole.startsWith(before) ? whole.slice(before.length) : tokenizer.decode([one]);
+    };
+    const others = Array.from(top?.ids ?? [], (other, place) => ({
+      text: textOf(other),
       logProbability: at(top?.logProbabilities ?? [], place),
     }));
+    return { text: textOf(id), logProbability, top: others };
+  };
 
   return {
     push(part) {
       const { text: certain, taken, stopped } = assembler.push(part.ids);
-      const tokens = Array.from({ length: taken }, (_, index): AnswerToken => {
-        const id = at(part.ids, index);
+      const tokens: AnswerToken[] = [];
+      for (let index = 0; index < taken; index++) {
         const logProbability = at(part.logProbabilities, index);
         sum += logProbability;
-        const token =
-          logProbabilities === undefined
-            ? { text: "", logProbability, top: [] }
-            : { text: textAfter(ids, id), logProbability, top: topOf(ids, part.top?.[index]) };
-        ids.push(id);
-        return token;
-      });
+        if (logProbabilities === undefined) continue;
+        const id = at(part.ids, index);
+        tokens.push(listedToken(id, { logProbability, top: part.top?.[index] }));
+        context = [...context, id].slice(-CONTEXT_TOKENS);
+      }
+      count += taken;
       finish = stopped ? "stop" : part.finish;
       const piece = finish === undefined ? certain : certain + assembler.finish();
       text += piece;
-      if (logProbabilities !== undefined) listed.push(...tokens);
+      listed.push(...tokens);
       return {
         text: piece,
-        tokenCount: ids.length,
+        tokenCount: count,
         ...(logProbabilities === undefined ? {} : { tokens }),
         ...(finish === undefined ? {} : { finish }),
       };
@@ -65,7 +71,7 @@ export function createSampleText(
     result: () => ({
       text,
       finish: finish ?? "length",
-      tokenCount: ids.length,
+      tokenCount: count,
       logProbability: sum,
       ...(logProbabilities === undefined ? {} : { tokens: listed }),
     }),

@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -98,6 +100,37 @@ test("a key on the command line is demanded, and leaves the list of processes", 
   child.kill("SIGINT");
   expect(await ended).toBe(0);
 }, 120_000);
+
+test("Ctrl-C waits for a request that is under way, a second one does not", async () => {
+  const { child, ended, url, written } = await serve();
+  const { port, hostname } = new URL(url);
+  const socket = connect(Number(port), hostname, () => {
+    socket.write(
+      `POST /v1/classify HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{`,
+    );
+  });
+  socket.on("error", () => {});
+  // Answered on another connection, so the request has come.
+  expect((await fetch(`${url}/health`)).status).toBe(200);
+  child.kill("SIGINT");
+  while (!written().errors.includes("stopping when all are answered")) await sleep(20);
+  expect(await Promise.race([ended, sleep(1000, "still there")])).toBe("still there");
+  child.kill("SIGINT");
+  expect(await ended, written().errors).toBe(0);
+}, 120_000);
+
+test.each([
+  [["--host", "0.0.0.0"], "", "it needs an API key"],
+  [[], "two words", "API key: expected 1 to 500 visible ASCII characters"],
+])("%j with the key %j is refused before a library is read", async (flags, key, message) => {
+  const { code, errors } = await runCadre(["serve", "./no-such-library", ...flags], {
+    cwd: folder,
+    env: { ...process.env, CADRE_API_KEY: key },
+  });
+  expect(code).toBe(2);
+  expect(errors).toContain(message);
+  expect(errors).not.toContain("no-such-library");
+});
 
 test.each([
   [["--port", "70000"], "--port: expected a whole number from 0 to 65535"],

@@ -4,7 +4,7 @@ import { CadreError } from "../core/errors.js";
 import type { HubEvent } from "../models/node/hub-snapshot.js";
 import type { ServingFailure } from "../serving/handler.js";
 import { DEFAULT_LIMITS, servingLimits } from "../serving/limits.js";
-import { type CadreServer, listen } from "../serving/node/listen.js";
+import { type CadreServer, checkAccess, listen } from "../serving/node/listen.js";
 import { deviceOptions, numberOption } from "./options.js";
 
 /** What the command line passes. */
@@ -26,6 +26,8 @@ export async function serveCommand(library: string, options: ServeCommandOptions
   const limits = limitOptions(options.limit ?? []);
   const { kind, ...threads } = deviceOptions(options);
   const apiKey = keyOption(options.apiKey);
+  const access = { host: options.host, ...(apiKey === undefined ? {} : { apiKey }) };
+  checkAccess(access);
   await using cadre = await openCadre(library, {
     ...threads,
     ...(kind === undefined ? {} : { device: kind }),
@@ -34,16 +36,15 @@ export async function serveCommand(library: string, options: ServeCommandOptions
     onEvent: createDownloadPrinter(),
   });
   const server = await listen(cadre, {
+    ...access,
     port,
-    host: options.host,
     limits,
     onEvent: printFailure,
-    ...(apiKey === undefined ? {} : { apiKey }),
     ...(options.cors === undefined ? {} : { cors: options.cors }),
   });
   console.log(describeServer(cadre, server, { hasKey: apiKey !== undefined }));
   await nextStop();
-  console.error("stopping when all are answered; Ctrl-C again stops at once");
+  console.error(`stopping when all are answered, within ${2 * limits.seconds} s; Ctrl-C again stops at once`);
   void nextStop().then(() => server.close(0));
   await server.close();
 }

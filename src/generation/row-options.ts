@@ -1,4 +1,5 @@
 import { CadreError } from "../core/errors.js";
+import { shownValue } from "./shown-value.js";
 
 /** Most tokens that are listed at a step. */
 export const MOST_TOP = 20;
@@ -92,7 +93,10 @@ export function checkPenalty(where: string, value: number): void {
 export function checkInteger(where: string, { name, value, least, most }: Range & { readonly least: number }): void {
   if (!Number.isSafeInteger(value) || value < least || value > (most ?? value)) {
     const range = most === undefined ? `of ${least} or more` : `from ${least} to ${most}`;
-    throw new CadreError("invalid-argument", `${where}: ${name}: expected an integer ${range}, got ${value}`);
+    throw new CadreError(
+      "invalid-argument",
+      `${where}: ${name}: expected an integer ${range}, got ${shownValue(value)}`,
+    );
   }
 }
 
@@ -113,11 +117,12 @@ function checkNumber(
     or = "",
   }: Range & { readonly least?: number; readonly above?: number; readonly most: number; readonly or?: string },
 ): void {
-  if (!(value >= least && value > (above ?? Number.NEGATIVE_INFINITY) && value <= most)) {
+  // JavaScript callers may pass a text, which would compare as the number that it spells.
+  if (typeof value !== "number" || !(value >= least && value > (above ?? Number.NEGATIVE_INFINITY) && value <= most)) {
     const from = above === undefined ? `from ${least}` : `above ${above}`;
     throw new CadreError(
       "invalid-argument",
-      `${where}: ${name}: expected ${or}a number ${from} ${above === undefined ? "to" : "and at most"} ${most}, got ${value}`,
+      `${where}: ${name}: expected ${or}a number ${from} ${above === undefined ? "to" : "and at most"} ${most}, got ${shownValue(value)}`,
     );
   }
 }

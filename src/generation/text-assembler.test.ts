@@ -158,4 +158,8 @@ test("bad stop texts are refused", () => {
   const refused = (stop: readonly string[]) => expect(() => createTextAssembler({ decode: () => "", stop }));
   refused([""]).toThrow(/stop: expected texts of one character or more/);
   refused(Array.from({ length: 17 }, (_, one) => `${one}`)).toThrow(/stop: expected at most 16 texts, got 17/);
+  for (const stop of ["x", [1], { 0: "x" }, null]) {
+    const make = (): unknown => Reflect.apply(createTextAssembler, undefined, [{ decode: () => "", stop }]);
+    expect(make).toThrow(/stop: expected a list of texts, got ("x"|1 in place 1|an object|null)$/);
+  }
 });

@@ -1,4 +1,5 @@
 import { CadreError } from "../core/errors.js";
+import { shownValue } from "./shown-value.js";
 import { findStop, stopBeginsAt } from "./stop-texts.js";
 
 /** Options of `createTextAssembler`. */
@@ -37,8 +38,11 @@ export interface TextAssembler {
 const MOST_STOPS = 16;
 /** Tokens that are decoded again with every new one: usually at most so many, so that long answers take no longer by the token. */
 const WINDOW = 64;
-/** Of these the last stay when the window is full: what lies before a piece decides whether its leading space counts. */
-const CONTEXT = 16;
+/**
+ * Tokens before a piece that are decoded with it: what lies before it decides whether its leading space counts, and which bytes are a character.
+ * Of a full window so many stay.
+ */
+export const CONTEXT_TOKENS = 16;
 /** Bytes of an unfinished UTF-8 character: one U+FFFD each with some tokenizers, one together with others. */
 const UNFINISHED = /\uFFFD{1,3}$/;
 
@@ -70,7 +74,7 @@ export function createTextAssembler({ decode, stop = [] }: TextAssemblerOptions)
       text = text.slice(0, found);
       stopped = true;
     } else if (window.length >= WINDOW) {
-      const context = window.slice(-CONTEXT);
+      const context = window.slice(-CONTEXT_TOKENS);
       const contextText = decode(context);
       // The cut must not fall into a character.
       if (contextText !== "" && windowText.endsWith(contextText)) {
@@ -109,6 +113,17 @@ export function createTextAssembler({ decode, stop = [] }: TextAssemblerOptions)
 }
 
 function checkStops(stop: readonly string[]): void {
+  // JavaScript callers may pass anything.
+  if (!Array.isArray(stop)) {
+    throw new CadreError("invalid-argument", `stop: expected a list of texts, got ${shownValue(stop)}`);
+  }
+  const other = stop.findIndex((one) => typeof one !== "string");
+  if (other >= 0) {
+    throw new CadreError(
+      "invalid-argument",
+      `stop: expected a list of texts, got ${shownValue(stop[other])} in place ${other + 1}`,
+    );
+  }
   if (stop.length > MOST_STOPS) {
     throw new CadreError("invalid-argument", `stop: expected at most ${MOST_STOPS} texts, got ${stop.length}`);
   }

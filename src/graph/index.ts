@@ -2,6 +2,8 @@
  * Typed ONNX graph builder with reverse-mode gradients: `cadre/graph`.
  * @module
  */
+export type { DType } from "../tensors/dtype.js";
+export type { Tensor } from "../tensors/tensor.js";
 export { gradients } from "./gradients.js";
 export { type ExternalTensor, Graph, stopGradient, type Value } from "./graph.js";
 export { type LoopOptions, type LoopResult, type LoopStep, loop } from "./loop.js";

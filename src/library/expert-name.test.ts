@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { expertId, expertName, isExpertId, isExpertName, normalizeName, slugOf } from "./expert-name.js";
+import { expertId, expertName, isExpertId, isExpertName, newExpertName, normalizeName, slugOf } from "./expert-name.js";
 
 test.each([
   ["Billing questions", "billing-questions"],
@@ -54,6 +54,17 @@ test.each(["", "  ", "two\nlines", "\u001b[31mred", "half \ud83e", "x".repeat(20
     expect(() => expertName(name)).toThrow("expected a name of 1 to 200 characters");
   },
 );
+
+test.each(["auto", "base", " auto\n"])("no new expert is called %j, which has a meaning of its own", (name) => {
+  expect(() => newExpertName(name)).toThrow(`expected another name than ${JSON.stringify(name.trim())}`);
+  // What there is from before still opens.
+  expect(isExpertName(expertName(name))).toBe(true);
+});
+
+test("names that only resemble the reserved ones are free, and bad ones stay bad", () => {
+  for (const name of ["Auto", "bases", "auto 2"]) expect(newExpertName(name)).toBe(name);
+  expect(() => newExpertName("two\nlines")).toThrow("expected a name of 1 to 200 characters");
+});
 
 test.each([
   "..",

@@ -11,6 +11,9 @@ const ID_PATTERN = /^[a-z0-9]+(?:-[a-z0-9]+)*-[0-9a-f]{8}$/;
 /** Controls, line breaks and halves of surrogate pairs: they would garble a terminal or have no UTF-8 form. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u;
 
+/** Words of questions: `auto` lets routing choose, `base` asks the base alone. An expert of that name could not be asked by it. */
+const RESERVED: ReadonlySet<string> = new Set(["auto", "base"]);
+
 /** A name as it is stored and compared: Unicode NFC without white space around. Case counts. */
 export function normalizeName(name: string): string {
   return name.normalize("NFC").trim();
@@ -32,6 +35,22 @@ export function expertName(name: string): string {
     throw new CadreError(
       "invalid-argument",
       `expert: expected a name of 1 to ${MAX_NAME_LENGTH} characters in one line without control characters, got ${shown}`,
+    );
+  }
+  return normalized;
+}
+
+/**
+ * As {@link expertName}, for an expert that is new. Libraries that hold one of a reserved name open all the same: it is asked by its id.
+ * @throws CadreError `invalid-argument`, too, for the names `auto` and `base`.
+ */
+export function newExpertName(name: string): string {
+  const normalized = expertName(name);
+  if (RESERVED.has(normalized)) {
+    throw new CadreError(
+      "invalid-argument",
+      `expert: expected another name than ${JSON.stringify(normalized)}: a question that asks for "auto" is routed, and one that asks for "base" is answered by the base; ` +
+        "give it another name (an expert of a task has the task's, which is that of its file)",
     );
   }
   return normalized;

@@ -1,7 +1,11 @@
 /**
- * Retrieval of experts: text in, weights over experts out: `cadre/routing`.
+ * Retrieval of experts: text in, weights over experts out: `cadre/routing`. Models and tokenizers for encoders are opened by `openModelFolder` and
+ * `openTokenizer` of `cadre`.
  * @module
  */
+export type { InputEncoder, Model } from "../models/model.js";
+export type { Tokenizer } from "../tokenizers/tokenizer.js";
+export type { Weights } from "../training/weights.js";
 export {
   type Adjustment,
   type AdjustmentKind,

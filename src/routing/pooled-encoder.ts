@@ -41,16 +41,20 @@ export interface PooledEncoderOptions {
 export interface PooledEncoder extends AsyncDisposable {
   readonly identity: EncoderIdentity;
   /**
-   * Encodes texts, `[texts, width]`, not normalised. Texts are batched by length; equal ones are encoded once.
+   * Encodes texts, `[texts, width]`, not normalised. Texts are batched by length; equal ones are encoded once. Of texts that are too long the end is
+   * left out without a word: `tokensCut` tells.
    * @throws CadreError `non-finite` naming a text; `aborted`, `closed`.
    */
   pool(texts: readonly string[], options?: { readonly signal?: AbortSignal | undefined }): Promise<Float32Array>;
+  /** Tokens of a text that `pool` leaves out, as it is longer than the encoder's `inputLength`; 0 where all are read. */
+  tokensCut(text: string): number;
   close(): Promise<void>;
 }
 
 /**
- * Makes an encoder of texts. Programs are compiled at the first call that needs their shape; calls are answered one after the other. How texts
- * are batched changes the last bits of a vector (about 1e-7 of it); equal calls give equal bits on the CPU device.
+ * Makes an encoder of texts of a model and a tokenizer, as `openModelFolder` and `openTokenizer` of `cadre` open them. Programs are compiled at the
+ * first call that needs their shape; calls are answered one after the other. How texts are batched changes the last bits of a vector (about 1e-7 of
+ * it); equal calls give equal bits on the CPU device.
  * @throws CadreError `unsupported` for a model without input states; `invalid-argument` for an input length that it does not have; `mismatch` naming a tensor that is missing or has the
  * wrong shape.
  */
@@ -143,6 +147,7 @@ export async function createPooledEncoder(options: PooledEncoderOptions): Promis
   return {
     identity: { id: `${encoder.kind}/mean/${inputLength}`, width, hash },
     pool: (texts, { signal } = {}) => turns.run(() => poolNow(texts, signal)),
+    tokensCut: (text) => Math.max(0, tokenizer.encode(text).length - inputLength),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -9,13 +9,18 @@ const KEY_PATTERN = /^[\x21-\x7e]{1,500}$/;
 export type KeyCheck = (request: Request) => Promise<void>;
 
 /** @throws CadreError `invalid-argument` for a key that no client could send. The message does not contain it. */
-export function createKeyCheck(key: string): KeyCheck {
+export function expectSendable(key: string): void {
   if (!KEY_PATTERN.test(key)) {
     throw new CadreError(
       "invalid-argument",
       "API key: expected 1 to 500 visible ASCII characters without spaces; `openssl rand -hex 24` makes one",
     );
   }
+}
+
+/** @throws CadreError as `expectSendable`. */
+export function createKeyCheck(key: string): KeyCheck {
+  expectSendable(key);
   const encoder = new TextEncoder();
   const expected = sha256(encoder.encode(key));
   return async (request) => {

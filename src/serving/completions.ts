@@ -10,6 +10,7 @@ import { mergeStreams } from "./merge-streams.js";
 import type { ServedModel } from "./models.js";
 import { Refusal } from "./problem.js";
 import { readBody } from "./read-body.js";
+import { streamModel } from "./stream-model.js";
 
 /** What all of a completion's objects begin with. */
 interface CompletionHead {
@@ -43,15 +44,23 @@ export function createCompletions({ cadre, models, limits }: EndpointContext): E
         created: Math.floor(Date.now() / 1000),
         model: model.id,
       };
-      const asked = generateOptions(body, { model, limits });
-      const options = (): GenerateTextOptions => ({ ...asked, signal: scope.signalOfOne() });
+      const asked = generateOptions(body, limits);
+      const options = ({ experts }: ServedModel): GenerateTextOptions => ({
+        ...asked,
+        experts,
+        signal: scope.signalOfOne(),
+      });
       if (body.stream === true) {
-        const streams = body.prompt.map((prompt) => cadre.stream(prompt, options()));
+        const streams = body.prompt.map((prompt) =>
+          streamModel(models, model.id, (found) => cadre.stream(prompt, options(found))),
+        );
         const response = await eventStream(completionChunks(streams, { head, body }), { scope, fail });
         isStreamed = true;
         return response;
       }
-      const answers = Promise.all(body.prompt.map((prompt) => cadre.generate(prompt, options())));
+      const answers = Promise.all(
+        body.prompt.map((prompt) => models.ask(model.id, (found) => cadre.generate(prompt, options(found)))),
+      );
       return Response.json({ ...head, ...completionJson(await scope.run(answers)) });
     } finally {
       if (!isStreamed) scope[Symbol.dispose]();
@@ -71,12 +80,8 @@ function checkCount({ prompt, n }: CompletionBody, { inputs }: ServingLimits): v
   }
 }
 
-function generateOptions(
-  body: CompletionBody,
-  { model, limits }: { readonly model: ServedModel; readonly limits: ServingLimits },
-): GenerateTextOptions {
+function generateOptions(body: CompletionBody, limits: ServingLimits): GenerateTextOptions {
   return {
-    experts: model.experts,
     maxTokens: body.max_tokens ?? Math.min(DEFAULT_TOKENS, limits.tokens),
     ...present({
       temperature: body.temperature,

@@ -14,10 +14,16 @@ import { CadreError, throwIfAborted } from "../core/errors.js";
 
 /** How a {@link FakeCadre} behaves. */
 export interface FakeCadreOptions {
+  /** Tokens of every input that routing and embedding leave out; default none. */
+  readonly tokensCut?: number;
   /** Milliseconds before each token. */
   readonly tokenDelay?: number;
+  /** Default `cadre-mini`. */
+  readonly base?: string;
   /** Experts that only `refresh` shows. */
   readonly added?: readonly ExpertSummary[];
+  /** What `refresh` fails with. */
+  readonly unreadable?: Error;
   /** What every call fails with. */
   readonly failure?: Error;
   /** What an answer fails with after its first token. */
@@ -39,6 +45,8 @@ export interface FakeCadre extends Cadre {
   /** Answers that are being made. */
   readonly running: number;
   readonly refreshes: number;
+  /** Every call fails so until the next `refresh`, which then shows these experts. */
+  becomeStale(failure: Error, experts?: readonly ExpertSummary[]): void;
 }
 
 export const TICKETS: ExpertSummary = {
@@ -62,16 +70,18 @@ export const TITLES: ExpertSummary = {
 };
 
 export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
-  const { tokenDelay = 0, added = [], failure, laterFailure } = options;
+  const { base = "cadre-mini", tokensCut = 0, tokenDelay = 0, added = [], unreadable, failure, laterFailure } = options;
   let experts: readonly ExpertSummary[] = [TICKETS, TITLES];
+  let stale: { readonly failure: Error; readonly experts: readonly ExpertSummary[] } | undefined;
   let isClosed = false;
   const counts = { stopped: 0, running: 0, refreshes: 0 };
   const calls: FakeCall[] = [];
 
   const begin = (call: FakeCall): void => {
     calls.push(call);
-    if (isClosed) throw new CadreError("closed", "the cadre is closed; open it again");
+    if (isClosed) throw closedError();
     if (failure !== undefined) throw failure;
+    if (stale !== undefined) throw stale.failure;
     throwIfAborted(call.options.signal);
   };
   const routing = (selection: ExpertSelection = "auto"): AnswerRouting => {
@@ -83,6 +93,7 @@ export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
           experts: [{ id, name, weight: 1 }],
           ranking: selection === "auto" ? [{ id, votes: 3 }] : [],
           trace: selection === "auto" ? [{ query: 0, nearest: [{ expert: id, key: 7, score: 0.5 }] }] : [],
+          ...(tokensCut > 0 ? { inputTokensCut: tokensCut } : {}),
         };
   };
   const answered = (input: string, asked: AskOptions) => ({
@@ -149,7 +160,7 @@ export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
   };
 
   return {
-    base: "cadre-mini",
+    base,
     get experts() {
       return experts;
     },
@@ -162,6 +173,9 @@ export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
     },
     get refreshes() {
       return counts.refreshes;
+    },
+    becomeStale: (failure, after = experts) => {
+      stale = { failure, experts: after };
     },
     classify: async (input, asked = {}) => {
       begin({ method: "classify", input, options: asked });
@@ -176,19 +190,26 @@ export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
     },
     generate,
     stream,
-    route: async (_, asked = {}) => routing(asked.experts),
+    route: async (_, asked = {}) => {
+      if (isClosed) throw closedError();
+      if (failure !== undefined) throw failure;
+      return routing(asked.experts);
+    },
     embed: async (texts, asked = {}) => {
       begin({ method: "embed", input: texts.join("|"), options: asked });
       return {
         vectors: texts.map((text) => Float32Array.of(0.6, -0.8, text.length)),
         width: 3,
         inputTokens: texts.reduce((sum, text) => sum + wordsOf(text).length, 0),
+        ...(tokensCut > 0 ? { inputTokensCut: texts.map(() => tokensCut) } : {}),
       };
     },
     refresh: async () => {
       counts.refreshes += 1;
-      if (isClosed) throw new CadreError("closed", "the cadre is closed; open it again");
-      experts = [TICKETS, TITLES, ...added];
+      if (isClosed) throw closedError();
+      if (unreadable !== undefined) throw unreadable;
+      experts = stale?.experts ?? [...new Set([...experts, ...added])];
+      stale = undefined;
     },
     close: async () => {
       isClosed = true;
@@ -197,6 +218,10 @@ export function createFakeCadre(options: FakeCadreOptions = {}): FakeCadre {
       isClosed = true;
     },
   };
+}
+
+function closedError(): CadreError {
+  return new CadreError("closed", "the cadre is closed; open it again");
 }
 
 /** Waits, and rejects at once when the signal fires. */

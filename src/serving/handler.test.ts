@@ -31,6 +31,37 @@ describe("models", () => {
   });
 
   test.each([
+    ["/home/someone/bases/t5-tiny", "t5-tiny"],
+    ["/home/someone/bases/t5-tiny/", "t5-tiny"],
+    ["C:\\bases\\t5-tiny", "t5-tiny"],
+    ["google/t5-tiny", "google/t5-tiny"],
+  ])("of the base %s are called %s, and understood by both", async (base, served) => {
+    const cadre = createFakeCadre({ base });
+    const handler = createHandler(cadre);
+    const list = await (await handler(get("/v1/models"))).text();
+    if (served !== base) expect(list).not.toContain("bases");
+    for (const [asked, full, experts] of [
+      [base, served, "base"],
+      [served, served, "base"],
+      [`${base}:auto`, `${served}:auto`, "auto"],
+      [`${served}:auto`, `${served}:auto`, "auto"],
+      [`${base}:tickets`, `${served}:${TICKETS.id}`, TICKETS.id],
+      [`${served}:${TICKETS.id}`, `${served}:${TICKETS.id}`, TICKETS.id],
+    ]) {
+      const response = await post(handler, "/v1/completions", { ...completion, model: asked });
+      expect(await response.json()).toMatchObject({ model: full });
+      expect(cadre.calls.at(-1)?.options.experts).toBe(experts);
+      expect(list).toContain(`"id":"${full}"`);
+      const entry = await handler(get(`/v1/models/${encodeURIComponent(asked ?? "")}`));
+      expect(await entry.json()).toMatchObject({ id: full });
+    }
+    const unknown = await errorOf(
+      await post(handler, "/v1/completions", { ...completion, model: `${served}:ticketz` }),
+    );
+    if (served !== base) expect(unknown.message).not.toContain("someone");
+  });
+
+  test.each([
     ["ticket", 'Did you mean "tickets"?'],
     ["cadre-mini:tickets-0a1b2c3e", 'Did you mean "cadre-mini:tickets-0a1b2c3d"?'],
     ["cadre-mino", 'Did you mean "cadre-mini"?'],
@@ -205,7 +236,7 @@ describe("completions", () => {
     const refused = async (fields: object) =>
       errorOf(await post(handler, "/v1/completions", { ...completion, ...fields }));
     expect(await refused({ max_tokens: 11 })).toMatchObject({ status: 400, param: "max_tokens" });
-    expect((await refused({ max_tokens: 11 })).message).toContain("at most 10 (the limit tokens)");
+    expect((await refused({ max_tokens: 11 })).message).toContain("from 1 to 10 (the limit tokens)");
     expect(await refused({ n: 3 })).toMatchObject({ status: 400, param: "n" });
     expect(await refused({ prompt: ["a", "b", "c", "d"] })).toMatchObject({ status: 400, param: "prompt" });
     expect(await refused({ prompt: ["a", "b"], n: 2 })).toMatchObject({ status: 400, param: "n" });
@@ -248,6 +279,17 @@ describe("classify", () => {
   });
 });
 
+test("what routing and embedding did not read is told", async () => {
+  for (const tokensCut of [0, 7]) {
+    const handler = createHandler(createFakeCadre({ tokensCut }));
+    const classified = await (await post(handler, "/v1/classify", { model: "auto", input: "a" })).json();
+    if (tokensCut > 0) expect(classified).toHaveProperty("data.0.routing.input_tokens_cut", tokensCut);
+    else expect(classified).not.toHaveProperty("data.0.routing.input_tokens_cut");
+    const embedded = await (await post(handler, "/v1/embeddings", { model: "base", input: ["a", "b"] })).json();
+    expect(embedded).toHaveProperty("data.1.input_tokens_cut", tokensCut);
+  }
+});
+
 describe("bad input", () => {
   const handler = createHandler(createFakeCadre());
 
@@ -269,8 +311,10 @@ describe("bad input", () => {
     ["temperature", { prompt: "a", temperature: -0.1 }],
     ["top_p", { prompt: "a", top_p: 0 }],
     ["n", { prompt: "a", n: 0 }],
+    ["top_k", { prompt: "a", top_k: -2 }],
+    ["top_k", { prompt: "a", top_k: 1.5 }],
     ["stop", { prompt: "a", stop: 5 }],
-    ["stop.0", { prompt: "a", stop: "" }],
+    ["stop.1", { prompt: "a", stop: ["", 5] }],
     ["stop", { prompt: "a", stop: Array(17).fill("s") }],
     ["seed", { prompt: "a", seed: 2 ** 60 }],
     ["seed", { prompt: "a", seed: 0.5 }],
@@ -285,12 +329,69 @@ describe("bad input", () => {
     ["presence_penalty", { prompt: "a", presence_penalty: 0.5 }],
     ["frequency_penalty", { prompt: "a", frequency_penalty: 1 }],
     ["guided_choice", { prompt: "a", guided_choice: ["a", "b"] }],
+    ["num_beams", { prompt: "a", num_beams: 4 }],
+    ["beams", { prompt: "a", beams: 4 }],
+    ["typical", { prompt: "a", typical: 0.9 }],
+    ["choices", { prompt: "a", choices: ["a", "b"] }],
     // A slip that would change the answer.
     ["temprature", { prompt: "a", temprature: 0.5 }],
   ])("completions name %j in %j", async (param, fields) => {
     const error = await errorOf(await post(handler, "/v1/completions", { model: "auto", ...fields }));
     expect(error).toMatchObject({ status: 400, param, type: "invalid_request_error" });
     expect(error.message).toContain(param.replace(/\.(\d)$/, "[$1]"));
+  });
+
+  test.each([
+    ["/v1/completions", { samples: 3 }, "use n"],
+    ["/v1/completions", { stop_sequences: ["x"] }, "use stop"],
+    ["/v1/completions", { experts: "tickets" }, "use model"],
+    ["/v1/completions", { messages: [{ role: "user", content: "a" }] }, "use prompt"],
+    ["/v1/completions", { max_new_tokens: 5 }, "use max_tokens"],
+    ["/v1/classify", { experts: "tickets" }, "use model"],
+    ["/v1/classify", { labels: ["a", "b"] }, "use choices"],
+    ["/v1/classify", { temperature: 0.7 }, "leave it out"],
+    ["/v1/classify", { top_k: 5 }, "leave it out"],
+    ["/v1/classify", { n: 2 }, "leave it out"],
+    ["/v1/classify", { stream: true }, "leave it out"],
+    ["/v1/embeddings", { prompt: "a" }, "use input"],
+  ])("%s refuses %j, which would change the answer", async (path, fields, hint) => {
+    const required = path === "/v1/completions" ? { prompt: "a" } : { input: "a" };
+    const error = await errorOf(await post(handler, path, { model: "auto", ...required, ...fields }));
+    expect(error).toMatchObject({ status: 400, code: "unsupported_parameter", param: Object.keys(fields)[0] });
+    expect(error.message).toContain(hint);
+  });
+
+  test("what other servers' clients send and asks for nothing is taken", async () => {
+    const cadre = createFakeCadre();
+    const own = createHandler(cadre);
+    const drawn = { ...completion, top_k: -1, stop: "", num_beams: 1, do_sample: false, typical_p: 1 };
+    expect((await post(own, "/v1/completions", drawn)).status).toBe(200);
+    expect((await post(own, "/v1/completions", { ...completion, top_k: 0, stop: ["", "two"] })).status).toBe(200);
+    expect(cadre.calls.map(({ options }) => [options.topK, options.stop])).toEqual([
+      [undefined, []],
+      [undefined, ["two"]],
+    ]);
+    const compared = { model: "auto", input: "a", temperature: 0, n: 1, stream: false, seed: 5, user: "u" };
+    expect((await post(own, "/v1/classify", compared)).status).toBe(200);
+  });
+
+  test.each([
+    [{ n: 0 }, "expected a whole number from 1 to 16 (the limit n)"],
+    [{ n: 17 }, "expected a whole number from 1 to 16 (the limit n)"],
+    [{ max_tokens: 0 }, "expected a whole number from 1 to 512 (the limit tokens)"],
+    [{ max_tokens: 1.5 }, "expected a whole number from 1 to 512 (the limit tokens)"],
+    [{ prompt: undefined }, "expected a text or a list of texts"],
+    [{ prompt: { a: 1 } }, "expected a text or a list of texts"],
+    [{ stop: 5 }, "expected a text or a list of texts"],
+    [{ temperature: 3 }, "expected a number from 0 to 2"],
+    [{ top_p: 1.5 }, "expected a number above 0, at most 1"],
+    [{ top_k: -2 }, "expected a whole number of 1 or more (0 or -1: all)"],
+    [{ logprobs: -1 }, "expected a whole number from 0 to 20"],
+    [{ model: "" }, "expected the name of a model"],
+  ])("%j is told what is expected", async (fields, message) => {
+    const error = await errorOf(await post(handler, "/v1/completions", { ...completion, ...fields }));
+    expect(error.status).toBe(400);
+    expect(error.message).toContain(message);
   });
 
   test.each([
@@ -377,6 +478,15 @@ describe("bad input", () => {
     expect(error.message).toContain("/v1/classify");
   });
 
+  test("embeddings take as many texts as the AI SDK sends at a time, and no more", async () => {
+    const texts = Array(2048).fill("a");
+    const taken = await post(handler, "/v1/embeddings", { model: "base", input: texts });
+    expect(await taken.json()).toHaveProperty("data.2047.index", 2047);
+    const error = await errorOf(await post(handler, "/v1/embeddings", { model: "base", input: [...texts, "a"] }));
+    expect(error).toMatchObject({ status: 400, param: "input" });
+    expect(error.message).toContain("at most 2048 texts (the limit embeddings)");
+  });
+
   test("embeddings refuse another width", async () => {
     const error = await errorOf(await post(handler, "/v1/embeddings", { model: "base", input: "a", dimensions: 2 }));
     expect(error).toMatchObject({ status: 400, param: "dimensions", code: "unsupported_parameter" });
@@ -392,13 +502,83 @@ describe("bad input", () => {
   });
 });
 
+describe("a library that changes while it is served", () => {
+  const replaced = new CadreError("mismatch", "/home/secret/library: the expert was replaced by another one");
+  const gone = new CadreError("not-found", "/home/secret/library/experts: no expert");
+  const requests = [
+    ["/v1/completions", completion],
+    ["/v1/completions", { ...completion, model: TICKETS.id }],
+    ["/v1/completions", { ...completion, prompt: ["one two", "three"], stream: true }],
+    ["/v1/classify", { model: "auto", input: ["a", "b"] }],
+    ["/v1/embeddings", { model: "base", input: "a" }],
+  ] as const;
+
+  test.each(requests)("%s %j is answered after an expert was replaced", async (path, body) => {
+    for (const failure of [replaced, gone]) {
+      const cadre = createFakeCadre();
+      const failures: ServingFailure[] = [];
+      const handler = createHandler(cadre, { onEvent: (event) => failures.push(event) });
+      await handler(get("/v1/models"));
+      cadre.becomeStale(failure);
+      const response = await post(handler, path, body);
+      expect(response.status).toBe(200);
+      expect(await response.text()).not.toContain("error");
+      // Once for the list, once for the request, however many inputs it has.
+      expect(cadre.refreshes).toBe(2);
+      expect(failures).toEqual([]);
+    }
+  });
+
+  test("an expert that was removed is unknown from then on", async () => {
+    const cadre = createFakeCadre();
+    const handler = createHandler(cadre);
+    await handler(get("/v1/models"));
+    for (const stream of [false, true]) {
+      cadre.becomeStale(gone, [TITLES]);
+      const error = await errorOf(await post(handler, "/v1/completions", { ...completion, model: TICKETS.id, stream }));
+      expect(error).toMatchObject({ status: 404, param: "model", code: "model_not_found" });
+      expect(error.message).toContain(TICKETS.id);
+      expect(error.message).not.toContain("secret");
+    }
+  });
+
+  test("what fails again is not asked a third time", async () => {
+    const cadre = createFakeCadre({ failure: replaced });
+    const handler = createHandler(cadre);
+    expect((await errorOf(await post(handler, "/v1/completions", completion))).status).toBe(503);
+    expect(cadre.calls).toHaveLength(2);
+  });
+
+  test("other failures are not asked again", async () => {
+    const cadre = createFakeCadre({ failure: new CadreError("engine-lost", "gone") });
+    await post(createHandler(cadre), "/v1/completions", completion);
+    expect(cadre.calls).toHaveLength(1);
+  });
+
+  test("what changes after the first token ends the stream; nothing is said twice", async () => {
+    const cadre = createFakeCadre({ laterFailure: replaced });
+    const events = await eventsOf(await post(createHandler(cadre), "/v1/completions", { ...completion, stream: true }));
+    expect(events).toHaveLength(2);
+    expect(JSON.parse(events[1] ?? "")).toMatchObject({ error: { code: "library_changed" } });
+    expect(cadre.calls).toHaveLength(1);
+  });
+
+  test("requests for known models have the library read for those who come later", async () => {
+    const added = { ...TICKETS, id: "letters-12345678", name: "letters" };
+    const cadre = createFakeCadre({ added: [added] });
+    const handler = createHandler(cadre);
+    for (let request = 0; request < 3; request += 1) await post(handler, "/v1/completions", completion);
+    expect(cadre.refreshes).toBe(1);
+    expect(cadre.experts).toContain(added);
+  });
+});
+
 describe("failures of the cadre", () => {
   test.each([
     [new CadreError("invalid-argument", "choices: two are equal"), 400, "two are equal"],
     [new CadreError("unsupported", "the library's encoder gives none"), 400, "gives none"],
     [new CadreError("closed", "the cadre is closed"), 503, "the cadre is closed"],
     [new CadreError("engine-lost", "the engine's process died"), 503, "died"],
-    [new CadreError("out-of-memory", "an allocation failed"), 503, "allocation"],
   ])("%s has status %i", async (failure, status, part) => {
     const handler = createHandler(createFakeCadre({ failure }));
     const error = await errorOf(await post(handler, "/v1/classify", { model: "auto", input: "a" }));
@@ -423,12 +603,59 @@ describe("failures of the cadre", () => {
     ]);
   });
 
-  test("health tells whether the cadre is open", async () => {
+  test.each([
+    [new CadreError("not-found", "/home/secret/library: no expert"), 404, "model_not_found"],
+    [new CadreError("mismatch", "/home/secret/library: keys of two encoders"), 503, "library_changed"],
+    [new CadreError("out-of-memory", "/home/secret/delta: cannot hold 5 bytes"), 503, "out_of_memory"],
+    [new CadreError("unavailable", "openDevice: cannot load /home/secret/provider.so"), 503, "unavailable"],
+  ])("%s has status %i, and only the owner learns of which file", async (failure, status, code) => {
+    const failures: ServingFailure[] = [];
+    const handler = createHandler(createFakeCadre({ failure }), { onEvent: (event) => failures.push(event) });
+    for (const [path, body] of [
+      ["/v1/completions", completion],
+      ["/v1/completions", { ...completion, stream: true }],
+      ["/v1/classify", { model: "auto", input: "a" }],
+      ["/v1/embeddings", { model: "auto", input: "a" }],
+    ] as const) {
+      const error = await errorOf(await post(handler, path, body));
+      expect(error).toMatchObject({ status, code });
+      expect(error.message).not.toContain("secret");
+    }
+    expect(failures.map(({ error }) => error)).toEqual(Array(4).fill(failure));
+  });
+
+  test("health tells at once that the cadre was closed", async () => {
     const cadre = createFakeCadre();
     const handler = createHandler(cadre, { apiKey: "k" });
-    expect(await (await createHandler(cadre)(get("/health"))).json()).toEqual({ status: "ok" });
+    expect(await (await handler(get("/health"))).json()).toEqual({ status: "ok" });
     await cadre.close();
     expect(await errorOf(await handler(get("/health")))).toMatchObject({ status: 503, code: "closed" });
+  });
+
+  test.each([
+    {
+      unreadable: new CadreError("not-found", "/home/secret/library: expected a library with library.json, found none"),
+    },
+    { unreadable: new CadreError("invalid-file", "/home/secret/library/library.json: expected an object") },
+    { failure: new CadreError("unavailable", "openDevice: /home/secret") },
+    { failure: new TypeError("undefined is no function of /home/secret") },
+  ])("health is 503 whatever is wrong, and tells no path: %o", async (fake) => {
+    const failures: ServingFailure[] = [];
+    const handler = createHandler(createFakeCadre(fake), { onEvent: (event) => failures.push(event) });
+    const error = await errorOf(await handler(get("/health")));
+    expect(error).toMatchObject({ status: 503, type: "server_error" });
+    expect(error.message).not.toContain("secret");
+    expect(failures.map((failure) => failure.error)).toEqual(Object.values(fake));
+  });
+
+  test("a library that cannot be read is the server's fault, not the request's", async () => {
+    const unreadable = new CadreError("not-found", "/home/secret/library: expected a library, found none");
+    const handler = createHandler(createFakeCadre({ unreadable }));
+    const list = await errorOf(await handler(get("/v1/models")));
+    expect(list).toMatchObject({ status: 503, code: "library_unreadable" });
+    expect(list.message).not.toContain("secret");
+    // What is in memory still answers.
+    expect((await post(handler, "/v1/completions", completion)).status).toBe(200);
   });
 });
 

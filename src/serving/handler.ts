@@ -17,7 +17,7 @@ import { type Problem, problemBody, problemOf, Refusal } from "./problem.js";
 /** Answers a request. Never rejects. */
 export type FetchHandler = (request: Request) => Promise<Response>;
 
-/** A fault of the server's; the client was told no more than a status. */
+/** A fault of the server's; the client was not told its message, which may name the server's files. */
 export interface ServingFailure {
   readonly type: "failure";
   readonly error: unknown;
@@ -81,19 +81,27 @@ export function createHandler(cadre: Cadre, options: HandlerOptions = {}): Fetch
   app.use(methodNotAllowed({ app, onMethodNotAllowed }));
 
   const problemFor = (error: unknown, request: Request, id: string): Problem => {
-    const known = problemOf(error);
-    if (known !== undefined) return known;
-    const { pathname } = new URL(request.url);
-    emit(options.onEvent, { type: "failure", error, requestId: id, method: request.method, path: pathname });
-    return { status: 500, message: `the server failed; its log says why, under ${id}`, code: "internal" };
+    const { problem, fault } = problemOf(error, id);
+    if (fault !== undefined) {
+      const { pathname } = new URL(request.url);
+      emit(options.onEvent, { type: "failure", error: fault, requestId: id, method: request.method, path: pathname });
+    }
+    return problem;
   };
   const post = (path: string, endpoint: Endpoint): void => {
     app.post(path, (c) => endpoint(c.req.raw, (error) => problemFor(error, c.req.raw, c.get("requestId"))));
   };
 
   app.get("/health", async (c) => {
-    await models.list();
-    return c.json({ status: "ok" });
+    const { raw } = c.req;
+    try {
+      // Computes nothing, but an engine must live for it.
+      await cadre.route("health", { experts: "base", signal: raw.signal });
+      await models.list();
+      return c.json({ status: "ok" });
+    } catch (error) {
+      return problemResponse({ ...problemFor(error, raw, c.get("requestId")), status: 503 });
+    }
   });
   app.get("/v1/models", async (c) => c.json({ object: "list", data: await models.list() }));
   app.get("/v1/models/:model{.+}", async (c) => c.json(await models.entry(c.req.param("model"))));
@@ -102,7 +110,7 @@ export function createHandler(cadre: Cadre, options: HandlerOptions = {}): Fetch
   post("/v1/classify", createClassify(context));
   post("/v1/embeddings", createEmbeddings(context));
   app.post("/v1/chat/completions", () => {
-    throw noChat(cadre);
+    throw noChat();
   });
   app.notFound((c) => {
     const paths = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`);
@@ -140,10 +148,11 @@ function checkHost(request: Request, hosts: ReadonlySet<string>): void {
   }
 }
 
-function noChat({ base }: Cadre): Refusal {
+function noChat(): Refusal {
   return new Refusal({
     status: 400,
-    message: `${base} has no chat template; use POST /v1/completions with a prompt, or POST /v1/classify with an input`,
+    message:
+      "Cadre has no chat: it applies no chat template, whatever the base; use POST /v1/completions with a prompt, or POST /v1/classify with an input",
     code: "unsupported",
     param: "messages",
   });

@@ -7,8 +7,10 @@ export interface ServingLimits {
   readonly bodyBytes: number;
   /** Tokens of an answer, the largest `max_tokens`; default 512. */
   readonly tokens: number;
-  /** Prompts (times `n`) or texts of a request; default 64. */
+  /** Prompts (times `n`) or texts of a request, but for embeddings; default 64. */
   readonly inputs: number;
+  /** Texts of a request for embeddings; default 2048, as many as OpenAI takes and the AI SDK sends at a time. */
+  readonly embeddings: number;
   /** Answers to one prompt, the largest `n`; at most 128, default 16. */
   readonly n: number;
   /** Choices of a classification; default 256. */
@@ -22,6 +24,7 @@ export const DEFAULT_LIMITS: ServingLimits = {
   bodyBytes: 2 ** 20,
   tokens: 512,
   inputs: 64,
+  embeddings: 2048,
   n: 16,
   choices: 256,
   seconds: 120,
@@ -31,6 +34,7 @@ const LARGEST: ServingLimits = {
   bodyBytes: 2 ** 28,
   tokens: 2 ** 20,
   inputs: 2 ** 16,
+  embeddings: 2 ** 16,
   n: 128,
   choices: 2 ** 16,
   seconds: 86_400,

@@ -13,7 +13,15 @@ export interface BodyFormat<Schema extends z.ZodObject> {
   readonly schema: Schema;
   /** Fields that would change the answer and that Cadre does not have, with whether a value of theirs asks for nothing. */
   readonly unsupported: Readonly<Record<string, (value: unknown, body: Readonly<Record<string, unknown>>) => boolean>>;
+  /** Fields that are called otherwise here, under the names that other servers and the façade give them. */
+  readonly renamed: Readonly<Record<string, string>>;
 }
+
+/** Whether a value is one of those that ask for nothing. */
+export const only =
+  (...neutral: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    neutral.some((candidate) => JSON.stringify(candidate) === JSON.stringify(value));
 
 /** Each unknown field is compared with the known ones, which takes time. */
 const MOST_FIELDS = 100;
@@ -37,7 +45,7 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
  */
 export async function readBody<Schema extends z.ZodObject>(
   request: Request,
-  { schema, unsupported }: BodyFormat<Schema>,
+  format: BodyFormat<Schema>,
   limits: ServingLimits,
 ): Promise<z.output<Schema>> {
   checkContentType(request);
@@ -47,9 +55,9 @@ export async function readBody<Schema extends z.ZodObject>(
     throw badRequest(`the request's body: expected at most ${MOST_FIELDS} fields, found ${fields.length}`);
   }
   for (const [name, field] of fields) {
-    checkField(name, field, { value, schema, unsupported });
+    checkField(name, field, { value, ...format });
   }
-  const parsed = schema.safeParse(value);
+  const parsed = format.schema.safeParse(value);
   if (!parsed.success) {
     const param = parsed.error.issues[0]?.path.join(".") ?? "";
     throw badRequest(`the request's body:\n${describeProblems(parsed.error)}`, { param });
@@ -60,12 +68,18 @@ export async function readBody<Schema extends z.ZodObject>(
 function checkField<Schema extends z.ZodObject>(
   name: string,
   field: unknown,
-  { value, schema, unsupported }: { readonly value: Readonly<Record<string, unknown>> } & BodyFormat<Schema>,
+  { value, schema, unsupported, renamed }: { readonly value: Readonly<Record<string, unknown>> } & BodyFormat<Schema>,
 ): void {
   if (field === null || PASSED_OVER.has(name) || Object.hasOwn(schema.shape, name)) return;
   if (Object.hasOwn(unsupported, name)) {
     if (unsupported[name]?.(field, value)) return;
     throw badRequest(`${name}: Cadre does not have it, and it would change the answer; leave it out`, {
+      param: name,
+      code: "unsupported_parameter",
+    });
+  }
+  if (Object.hasOwn(renamed, name)) {
+    throw badRequest(`${name}: no such field here; use ${renamed[name]}`, {
       param: name,
       code: "unsupported_parameter",
     });

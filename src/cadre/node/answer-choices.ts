@@ -1,15 +1,17 @@
 import type { Classification, ClassifyOptions } from "../cadre.js";
 import { classificationOf } from "../classification.js";
 import { encodeQuestion, expectChoices, expectOwnChoices } from "../question-choices.js";
-import { answeredInput, chooseExperts, expectText, readExperts, type Session } from "./session.js";
+import { answeredInput, chooseExperts, expectOptions, expectText, readExperts, type Session } from "./session.js";
 
 /** `Cadre.classify`. */
 export async function answerChoices(
   session: Session,
   input: string,
-  { choices: given, experts, signal }: ClassifyOptions,
+  options: ClassifyOptions,
 ): Promise<Classification> {
   expectText(input, "classify");
+  expectOptions(options, "classify");
+  const { choices: given, experts, signal } = options;
   if (given !== undefined) expectChoices(given);
   const { guard, keeper, tokenizer } = session;
   const view = session.view();

@@ -6,15 +6,13 @@ import { createSampleText } from "../sample-text.js";
 import { checkTextRequest, type TextRequest } from "../text-request.js";
 import type { Engine } from "./engine.js";
 import type { LibraryView } from "./library-view.js";
-import { answeredInput, chooseExperts, expectText, readExperts, type Session } from "./session.js";
+import { answeredInput, chooseExperts, expectOptions, expectText, readExperts, type Session } from "./session.js";
 
 /** `Cadre.generate`. */
-export async function answerText(
-  session: Session,
-  input: string,
-  { experts, signal, ...options }: GenerateTextOptions,
-): Promise<Generation> {
+export async function answerText(session: Session, input: string, asking: GenerateTextOptions): Promise<Generation> {
   expectText(input, "generate");
+  expectOptions(asking, "generate");
+  const { experts, signal, ...options } = asking;
   const request = checkTextRequest(options, session.base.model.vocabularySize);
   const asked: AskedText = { input, experts, request, view: session.view() };
   return await session.guard.run(async (ended) => {
@@ -27,9 +25,11 @@ export async function answerText(
 export async function* streamText(
   session: Session,
   input: string,
-  { experts, signal, ...options }: GenerateTextOptions,
+  asking: GenerateTextOptions,
 ): AsyncGenerator<TextPart, void, undefined> {
   expectText(input, "stream");
+  expectOptions(asking, "stream");
+  const { experts, signal, ...options } = asking;
   const request = checkTextRequest(options, session.base.model.vocabularySize);
   if (request.beams > 1) {
     throw new CadreError(
@@ -116,6 +116,6 @@ async function drawText(engine: Engine, { request, input, answering, signal, tak
 async function searchText(engine: Engine, { request, input, answering, signal, take }: TextWork): Promise<void> {
   const { maxNewTokens, repetitionPenalty } = at(request.rows, 0);
   const row = { input, beams: request.beams, maxNewTokens, repetitionPenalty };
-  const { answers } = await engine.generate(answering, (lane) => lane.searchBeams({ row, experts: answering }, signal));
+  const { answers } = await engine.generate(answering, (lane) => lane.searchBeams({ row, experts: answering, signal }));
   for (const sample of request.rows.keys()) take(sample, at(answers, sample));
 }

@@ -2,7 +2,7 @@ import type { Library } from "../../library/node/library.js";
 import type { ModelFolder } from "../../models/node/model-folder.js";
 import { createEmbedder, type Embedder } from "../../routing/embedder.js";
 import type { Routing } from "../../routing/router.js";
-import type { RoutingText, TextFormat } from "../../routing/text-format.js";
+import { formatText, type RoutingText, type TextFormat } from "../../routing/text-format.js";
 import type { DeviceOptions } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
 import { floatBytes } from "../../tensors/tensor.js";
@@ -36,6 +36,15 @@ export interface EngineOptions {
 export interface TextEmbedder {
   readonly embedder: Embedder;
   readonly format: TextFormat;
+  /** Of a text in that format: tokens that the embedder does not read. */
+  tokensCut(written: string): number;
+}
+
+/** What routing makes of a text. */
+export interface RoutedText {
+  readonly routing: Routing;
+  /** Tokens of the text, as it is written for routing, that were not looked at. */
+  readonly tokensCut: number;
 }
 
 /** Device, programs and what lies on the device. All are lost together when the worker dies. */
@@ -47,7 +56,7 @@ export interface Engine {
   /** Lets the lane of these experts make text. */
   generate<Result>(experts: readonly AnsweringExpert[], work: (lane: GenerateLane) => Promise<Result>): Promise<Result>;
   /** Routes a text among the experts of a view, which has some; the nearest key decides, {@link TOLD_KEYS} are told of. */
-  route(text: RoutingText, view: LibraryView, signal: AbortSignal): Promise<Routing>;
+  route(text: RoutingText, view: LibraryView, signal: AbortSignal): Promise<RoutedText>;
   /** Lets something embed texts as those that are routed in a view. */
   embed<Result>(view: LibraryView, work: (embedder: TextEmbedder) => Promise<Result>): Promise<Result>;
   /** Frees the router of a view when the last call that uses it is over. */
@@ -132,12 +141,17 @@ export async function openEngine({
     },
     score: (request, signal) => scoring.use(answerGroupOf(request.experts), (one) => one.score(request, signal)),
     generate: (experts, work) => generating.use(answerGroupOf(experts), work),
-    route: (text, view, signal) => withRouter(view, ({ batcher }) => batcher.add(text, { signal })),
+    async route(text, view, signal) {
+      const routing = await withRouter(view, ({ batcher }) => batcher.add(text, { signal }));
+      const { record, encoder } = await openKeys();
+      return { routing, tokensCut: encoder.tokensCut(formatText(text, record.format)) };
+    },
     async embed(view, work) {
       const { record, encoder } = await openKeys();
+      const shared = { format: record.format, tokensCut: encoder.tokensCut };
       return view.canRoute
-        ? withRouter(view, ({ router }) => work({ embedder: router.embedder, format: record.format }))
-        : work({ embedder: createEmbedder(encoder), format: record.format });
+        ? withRouter(view, ({ router }) => work({ ...shared, embedder: router.embedder }))
+        : work({ ...shared, embedder: createEmbedder(encoder) });
     },
     async retire(view) {
       retired.add(view);

@@ -33,7 +33,10 @@ export interface GenerateRequest {
 /** An input whose likeliest answers are searched for. */
 export interface BeamRequest {
   readonly row: Omit<BeamRow, "experts">;
+  /** None is the base. */
   readonly experts: readonly AnsweringExpert[];
+  /** Ends the search, between two steps. */
+  readonly signal: AbortSignal;
 }
 
 /** Makes text for rows of one group. Calls that come while others are answered are answered together. */
@@ -41,7 +44,7 @@ export interface GenerateLane extends Lane {
   /** Done when all rows have ended. @throws CadreError as `TokenGenerator.stream`. */
   stream(request: GenerateRequest): Promise<void>;
   /** @throws CadreError as `BeamSearcher.searchBeams`. */
-  searchBeams(request: BeamRequest, signal: AbortSignal): Promise<BeamAnswers>;
+  searchBeams(request: BeamRequest): Promise<BeamAnswers>;
 }
 
 /** Opens a lane. */
@@ -72,12 +75,8 @@ export function createGenerateLane(group: AnswerGroup, options: LaneOptions): Ge
         const streams: GenerateRequest[] = [];
         for (const index of part.rows) {
           const request = at(requests, index);
-          if ("rows" in request) {
-            streams.push(request);
-          } else {
-            const row = { ...request.row, experts: idsOf(request.experts) };
-            results[index] = at(await generator.searchBeams([row], call), 0);
-          }
+          if ("rows" in request) streams.push(request);
+          else results[index] = await search(generator, request, held.call);
         }
         await streamAll(generator, streams, call);
       }
@@ -85,24 +84,47 @@ export function createGenerateLane(group: AnswerGroup, options: LaneOptions): Ge
     },
   });
 
+  /** Null for a search that its caller has ended, which is no failure of those beside it. */
+  const search = async (
+    generator: BeamSearcher,
+    { row, experts, signal }: BeamRequest,
+    call: HeldModel["call"],
+  ): Promise<BeamAnswers | null> => {
+    if (signal.aborted) return null;
+    try {
+      return at(await generator.searchBeams([{ ...row, experts: idsOf(experts) }], { ...call, signal }), 0);
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
+    }
+  };
+
   const streamAll = async (
     generator: TokenGenerator,
     requests: readonly GenerateRequest[],
     call: HeldModel["call"] & { readonly signal: AbortSignal },
   ): Promise<void> => {
-    const rows = requests.flatMap((request) => request.rows.map((row, own) => ({ request, row, own })));
+    const waited = requests.filter(({ signal }) => !signal.aborted);
+    const rows = waited.flatMap((request) => request.rows.map((row, own) => ({ request, row, own })));
     if (rows.length === 0) return;
     const stream = generator.stream(
       rows.map(({ row, request }) => ({ ...row, experts: idsOf(request.experts) })),
       call,
     );
-    for (const [row, { request }] of rows.entries()) {
-      if (request.signal.aborted) stream.stop(row);
-      else request.signal.addEventListener("abort", () => stream.stop(row), { once: true });
-    }
-    for await (const part of stream) {
-      const { request, own } = at(rows, part.row);
-      if (!request.onPart({ ...part, row: own })) stream.stop(part.row);
+    const listeners = waited.map((request) => ({
+      signal: request.signal,
+      stopAll: () => {
+        for (const [row, { request: owner }] of rows.entries()) if (owner === request) stream.stop(row);
+      },
+    }));
+    for (const { signal, stopAll } of listeners) signal.addEventListener("abort", stopAll, { once: true });
+    try {
+      for await (const part of stream) {
+        const { request, own } = at(rows, part.row);
+        if (!request.onPart({ ...part, row: own })) stream.stop(part.row);
+      }
+    } finally {
+      for (const { signal, stopAll } of listeners) signal.removeEventListener("abort", stopAll);
     }
   };
 
@@ -110,8 +132,8 @@ export function createGenerateLane(group: AnswerGroup, options: LaneOptions): Ge
     stream: async (request) => {
       await batcher.add(request, { signal: request.signal });
     },
-    searchBeams: async (request, signal) => {
-      const found = await batcher.add(request, { signal });
+    searchBeams: async (request) => {
+      const found = await batcher.add(request, { signal: request.signal });
       if (found === null) throw new CadreError("internal", "generate: a beam search has found no answers");
       return found;
     },

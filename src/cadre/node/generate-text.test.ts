@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -199,6 +200,28 @@ test("a reader who leaves, or a signal, ends a stream; others that share its bat
   expect((await whole).outputs[0]?.tokenCount).toBeGreaterThan(8);
   expect((await cadre.generate(text, options)).text).toBe((await whole).text);
 }, 120_000);
+
+test("many calls on one signal, and many samples, make Node warn of nothing", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => {
+    warnings.push(warning);
+  };
+  process.on("warning", note);
+  const { signal } = new AbortController();
+  const options = { experts: "one", maxTokens: 12, temperature: 1, seed: 1, signal };
+  await Promise.all([
+    cadre.generate(text, { ...options, samples: 24 }),
+    ...Array.from({ length: 12 }, () => cadre.generate(text, options)),
+    ...Array.from({ length: 12 }, () => partsOf(text, options)),
+    ...Array.from({ length: 12 }, () => cadre.classify(text, { ...options, choices: ["a", "b"] })),
+    ...Array.from({ length: 12 }, () => cadre.route(text, options)),
+  ]);
+  // Warnings come in a later turn.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});
 
 test("closing ends a stream", async () => {
   const opened = await openCadre(library.path, { threads: 1 });

@@ -1,6 +1,6 @@
 import { CadreError, type ErrorCode, throwIfAborted } from "../../core/errors.js";
 import type { ExpertRecipe } from "../../experts/expert-recipe.js";
-import { expertId, expertName } from "../../library/expert-name.js";
+import { expertId, newExpertName } from "../../library/expert-name.js";
 import type { ModelFolder } from "../../models/node/model-folder.js";
 import type { UserTask } from "../../tasks/user-task.js";
 import type { Tokenizer } from "../../tokenizers/tokenizer.js";
@@ -74,7 +74,7 @@ export async function prepareParts(
     throwIfAborted(signal);
     const name = expertNameOf(task, template);
     try {
-      const id = await expertId(expertName(name));
+      const id = await expertId(newExpertName(name));
       const other = taken.get(id);
       if (other !== undefined) {
         throw new CadreError(

@@ -9,6 +9,8 @@ import { createChoiceScorer } from "../../evaluation/score-choices.js";
 import { createDelta } from "../../experts/delta-config.js";
 import { mixExperts } from "../../experts/mixed.js";
 import { parseStoredDelta } from "../../experts/stored-delta.js";
+import { expertId } from "../../library/expert-name.js";
+import { exportExpert } from "../../library/node/export-expert.js";
 import { type Library, openLibrary } from "../../library/node/library.js";
 import { openModelFolder, saveModelFolder } from "../../models/node/model-folder.js";
 import { openDevice } from "../../runtime/node/open-device.js";
@@ -271,6 +273,28 @@ test("auto is what the router of evaluations finds, and says which keys were nea
   expect(cadre.experts.filter(({ routable }) => routable).map(({ name }) => name)).toEqual(["Ships", "Weather"]);
 });
 
+test("no new expert is called auto or base; one that a library holds already is asked by its id", async () => {
+  const other = join(folder, "reserved");
+  const lora: TinyExpert["delta"] = { kind: "lora", config: { rank: 1, alpha: 1, targets: ["q"] } };
+  const { library: held } = await addTinyExperts(other, [{ name: "plain", delta: lora, choices: moods }]);
+  for (const name of ["auto", "base"]) {
+    await expect(addTinyExperts(other, [{ name, delta: lora }])).rejects.toMatchObject({
+      code: "invalid-argument",
+      message: expect.stringContaining("give it another name"),
+    });
+  }
+  // As an earlier version wrote it.
+  const id = await expertId("auto");
+  const plain = await held.read("plain");
+  const expert = { ...plain, id, manifest: { ...plain.manifest, name: "auto" } };
+  await exportExpert(join(held.path, "experts", id), { expert });
+  await using opened = await openCadre(held.path, { threads: 1 });
+  expect(opened.experts.map(({ name }) => name).sort()).toEqual(["auto", "plain"]);
+  const [byId, same] = await Promise.all([id, "plain"].map((name) => opened.classify(text, { experts: name })));
+  expect(byId?.routing).toMatchObject({ by: "request", experts: [{ name: "auto" }] });
+  expect(byId?.scores).toEqual(same?.scores);
+});
+
 test("without keys auto is the base", async () => {
   const other = join(folder, "keyless");
   const { library: keyless } = await addTinyExperts(other, [
@@ -333,12 +357,77 @@ test("bad questions are refused in words", async () => {
   await expect(openCadre(join(folder, "nowhere"))).rejects.toMatchObject({ code: "not-found" });
 });
 
+test("what only JavaScript can pass is refused in words, too", async () => {
+  const cases: readonly ["classify" | "generate" | "route" | "embed", unknown, unknown, string][] = [
+    ["classify", text, null, "classify: expected an object of options, or none, got null"],
+    ["classify", text, "Ships", 'classify: expected an object of options, or none, got "Ships"'],
+    ["classify", text, { choices: "ab" }, 'choices: expected a list of labels, got "ab"'],
+    ["classify", text, { choices: null }, "choices: expected a list of labels, got null"],
+    ["classify", text, { choices: [1, 2] }, "choices: expected labels that are texts, got 1 in place 1"],
+    ["classify", text, { choices: ["a", null] }, "choices: expected labels that are texts, got null in place 2"],
+    ["classify", null, {}, "classify: expected a text, got null"],
+    ["classify", ["a"], {}, "classify: expected a text, got a list"],
+    ["classify", text, { experts: 5 }, 'experts: expected "auto", "base", an expert\'s id or name, or a list'],
+    ["generate", text, { experts: null }, "or a list of { id, weight }, got null"],
+    ["route", text, { experts: {} }, "or a list of { id, weight }, got an object"],
+    ["route", text, { experts: ["Ships"] }, 'experts: expected { id, weight } in place 1, got "Ships"'],
+    ["route", text, { experts: [{ weight: 1 }] }, "in place 1, got an object without an id that is a text"],
+    ["route", text, { experts: [{ id: "Ships" }] }, 'experts: expected a finite weight of "Ships", got undefined'],
+    ["route", text, { experts: [{ id: "Ships", weight: "1" }] }, 'a finite weight of "Ships", got "1"'],
+    ["route", text, { signal: {} }, "route: signal: expected an AbortSignal, got an object"],
+    ["route", text, null, "route: expected an object of options, or none, got null"],
+    ["embed", "text", {}, 'embed: expected a list of texts, got "text"'],
+    ["embed", [text, 5], {}, "embed: text 1: expected a text, got 5"],
+    ["embed", [text], null, "embed: expected an object of options, or none, got null"],
+    ["generate", text, null, "generate: expected an object of options, or none, got null"],
+    ["generate", text, { temperature: "1" }, 'temperature: expected 0, or a number from 0.0001 to 100, got "1"'],
+    ["generate", text, { topP: "0.5" }, 'topP: expected a number above 0 and at most 1, got "0.5"'],
+    ["generate", text, { maxTokens: "8" }, 'maxTokens: expected an integer from 1 to 4096, got "8"'],
+    ["generate", text, { stop: "x" }, 'stop: expected a list of texts, got "x"'],
+    ["generate", text, { stop: null }, "stop: expected a list of texts, got null"],
+    ["generate", text, { stop: ["x", 1] }, "stop: expected a list of texts, got 1 in place 2"],
+  ];
+  for (const [method, input, options, message] of cases) {
+    const refused: Promise<unknown> = Reflect.apply(cadre[method], cadre, [input, options]);
+    await expect(refused, message).rejects.toMatchObject({
+      code: "invalid-argument",
+      message: expect.stringContaining(message),
+    });
+  }
+  const stream = Reflect.apply(cadre.stream, cadre, [text, null]);
+  await expect(stream.next()).rejects.toMatchObject({ code: "invalid-argument" });
+  for (const given of [[5], [library.path, null], [library.path, { inputLength: "16" }]]) {
+    const refused: Promise<unknown> = Reflect.apply(openCadre, undefined, given);
+    await expect(refused).rejects.toMatchObject({ code: "invalid-argument" });
+  }
+});
+
 test("a text beyond the limit is cut, and the answer says how much", async () => {
   await using short = await openCadre(library.path, { threads: 1, inputLength: 16 });
   const long = "0123456789 and what comes after";
   const answer = await short.classify(long, { experts: "Ships" });
   expect(answer).toMatchObject({ inputTokens: 16, inputTokensCut: long.length + 1 - 16 });
   expectNear(logsOf(answer), logsOf(await cadre.classify(long.slice(0, 15), { experts: "Ships" })));
+});
+
+test("routing and embeddings read 256 tokens, and say what they left out", async () => {
+  // What the library's keys write before an input.
+  const before = "Instance: ".length;
+  const fits = "x".repeat(255 - before);
+  expect((await cadre.route(fits)).inputTokensCut).toBeUndefined();
+  const long = `${fits}0123456789`;
+  expect((await cadre.route(long)).inputTokensCut).toBe(10);
+  const answer = await cadre.classify(long, { choices: moods });
+  expect(answer).toMatchObject({ routing: { by: "auto", inputTokensCut: 10 }, inputTokensCut: 0 });
+  expect((await cadre.classify(long, { experts: "Ships" })).routing.inputTokensCut).toBeUndefined();
+
+  const whole = await cadre.embed([fits, "short"]);
+  expect(whole.inputTokensCut).toBeUndefined();
+  const cut = await cadre.embed([fits, long, "short", `${long} and more`]);
+  expect(cut.inputTokensCut).toEqual([0, 10, 0, 19]);
+  expect(cut.inputTokens).toBe(3 * (256 - before) + "short".length + 1);
+  // What was left out had no part in the vector.
+  expect(cut.vectors[1]).toEqual(cut.vectors[0]);
 });
 
 test("refresh sees experts that another process adds, removes or replaces; calls that were under way keep theirs", async () => {

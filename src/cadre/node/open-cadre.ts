@@ -1,6 +1,7 @@
 import { CadreError, throwIfAborted } from "../../core/errors.js";
 import { type EventHandler, emit } from "../../core/events.js";
 import { createTurns } from "../../core/turns.js";
+import { shownValue } from "../../generation/shown-value.js";
 import { hashBase } from "../../library/base-hash.js";
 import { type Library, openLibrary } from "../../library/node/library.js";
 import type { HubEvent } from "../../models/node/hub-snapshot.js";
@@ -17,7 +18,7 @@ import { openEngine } from "./engine.js";
 import { createEngineKeeper } from "./engine-keeper.js";
 import { createExpertReader } from "./expert-reader.js";
 import { viewLibrary } from "./library-view.js";
-import { chooseExperts, expectText, type Session } from "./session.js";
+import { chooseExperts, expectOptions, expectText, type Session } from "./session.js";
 
 /** Shortest limit of inputs: a token and the end token. */
 const LEAST_INPUT = 2;
@@ -55,11 +56,13 @@ export interface OpenCadreOptions {
  * const { choice } = await cadre.classify("I was charged twice");
  */
 export async function openCadre(path: string, options: OpenCadreOptions = {}): Promise<Cadre> {
+  expectText(path, "openCadre: path");
+  expectOptions(options, "openCadre");
   const { inputLength = DEFAULT_INPUT, signal } = options;
   if (!Number.isSafeInteger(inputLength) || inputLength < LEAST_INPUT) {
     throw new CadreError(
       "invalid-argument",
-      `openCadre: inputLength: expected a whole number of ${LEAST_INPUT} or more, got ${inputLength}`,
+      `openCadre: inputLength: expected a whole number of ${LEAST_INPUT} or more, got ${shownValue(inputLength)}`,
     );
   }
   throwIfAborted(signal);
@@ -145,8 +148,10 @@ async function openBase(
 }
 
 /** `Cadre.route`. */
-async function routeText(session: Session, input: string, { experts, signal }: AskOptions): Promise<AnswerRouting> {
+async function routeText(session: Session, input: string, options: AskOptions): Promise<AnswerRouting> {
   expectText(input, "route");
+  expectOptions(options, "route");
+  const { experts, signal } = options;
   const { guard, keeper } = session;
   const view = session.view();
   const choose = (ended: AbortSignal) =>
@@ -158,8 +163,13 @@ async function routeText(session: Session, input: string, { experts, signal }: A
 async function embedTexts(
   session: Session,
   texts: readonly string[],
-  { signal }: { readonly signal?: AbortSignal },
+  options: { readonly signal?: AbortSignal },
 ): Promise<Embeddings> {
+  // JavaScript callers may pass anything.
+  if (!Array.isArray(texts)) {
+    throw new CadreError("invalid-argument", `embed: expected a list of texts, got ${shownValue(texts)}`);
+  }
+  expectOptions(options, "embed");
   if (texts.length === 0) throw new CadreError("invalid-argument", "embed: expected at least one text, got none");
   for (const [index, text] of texts.entries()) expectText(text, `embed: text ${index}`);
   const { guard, keeper, tokenizer } = session;
@@ -167,17 +177,20 @@ async function embedTexts(
   return await guard.run(
     (ended) =>
       keeper.use((engine) =>
-        engine.embed(view, async ({ embedder, format }) => {
+        engine.embed(view, async ({ embedder, format, tokensCut }) => {
           const { width } = embedder.identity;
           const written = texts.map((input) => formatText({ input }, format));
           const all = await embedder.embed(written, { signal: ended });
+          const cut = written.map(tokensCut);
+          const given = texts.reduce((sum, text) => sum + tokenizer.encode(text).length, 0);
           return {
             vectors: texts.map((_, index) => all.slice(index * width, (index + 1) * width)),
             width,
-            inputTokens: texts.reduce((sum, text) => sum + tokenizer.encode(text).length, 0),
+            inputTokens: given - cut.reduce((sum, one) => sum + one, 0),
+            ...(cut.some((one) => one > 0) ? { inputTokensCut: cut } : {}),
           };
         }),
       ),
-    signal,
+    options.signal,
   );
 }

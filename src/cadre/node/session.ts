@@ -1,4 +1,5 @@
 import { CadreError } from "../../core/errors.js";
+import { shownValue } from "../../generation/shown-value.js";
 import type { EncodedExample } from "../../mixtures/encoded-example.js";
 import type { ModelFolder } from "../../models/node/model-folder.js";
 import { routingTextOf } from "../../routing/text-format.js";
@@ -46,8 +47,23 @@ export function expectText(text: string, what: string): void {
   if (typeof text !== "string" || text.trim() === "") {
     throw new CadreError(
       "invalid-argument",
-      `${what}: expected a text, got ${typeof text === "string" ? "an empty one" : typeof text}`,
+      `${what}: expected a text, got ${typeof text === "string" ? "an empty one" : shownValue(text)}`,
     );
+  }
+}
+
+/** @throws CadreError `invalid-argument` for options that are no object, and a signal that is none. */
+export function expectOptions(options: { readonly signal?: AbortSignal }, what: string): void {
+  // JavaScript callers may pass anything.
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new CadreError(
+      "invalid-argument",
+      `${what}: expected an object of options, or none, got ${shownValue(options)}`,
+    );
+  }
+  const { signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new CadreError("invalid-argument", `${what}: signal: expected an AbortSignal, got ${shownValue(signal)}`);
   }
 }
 
@@ -72,7 +88,10 @@ export async function chooseExperts(
     };
   }
   const text = routingTextOf({ input, ...(choices === undefined ? {} : { choices: [...choices] }) });
-  const { ranking, trace } = await engine.route(text, view, signal);
+  const {
+    routing: { ranking, trace },
+    tokensCut,
+  } = await engine.route(text, view, signal);
   // The nearest key decides, as in the comparison that training prints; the others tell how sure that is.
   const [found] = trace;
   const nearest = found?.nearest[0];
@@ -83,6 +102,7 @@ export async function chooseExperts(
       ...{ by: "auto", experts: namedExperts(selected), ranking },
       // Its place among the texts that were routed together is nobody's business.
       trace: found === undefined ? [] : [{ ...found, query: 0 }],
+      ...(tokensCut === 0 ? {} : { inputTokensCut: tokensCut }),
     },
   };
 }

@@ -2,9 +2,11 @@
  * Libraries of experts on disk: `cadre/library`.
  * @module
  */
+export type { Tensor } from "../../tensors/tensor.js";
 export type { ExpertKeys } from "../expert-keys.js";
-export type { BaseReference, ExpertManifest, NewExpertFields } from "../manifest.js";
-export type { Expert, NewExpert } from "./expert-folder.js";
+export type { LibraryRouting } from "../library-file.js";
+export type { BaseReference, ExpertManifest, KeyEncoder, NewExpertFields } from "../manifest.js";
+export type { Expert, ExpertFiles, NewExpert } from "./expert-folder.js";
 export { exportExpert } from "./export-expert.js";
 export {
   createLibrary,

@@ -6,7 +6,7 @@ import { nearMiss } from "../../core/near-miss.js";
 import { removeFolderAtomic, writeFileAtomic, writeFolderAtomic } from "../../core/node/atomic-write.js";
 import { systemCodeOf, wrapSystemError } from "../../core/node/system-error.js";
 import type { ExpertKeys } from "../expert-keys.js";
-import { expertId, expertName, isExpertId, normalizeName } from "../expert-name.js";
+import { expertId, isExpertId, newExpertName, normalizeName } from "../expert-name.js";
 import {
   LIBRARY_FORMAT,
   LIBRARY_VERSION,
@@ -226,7 +226,7 @@ export async function openLibrary(path: string, { base: wanted }: OpenLibraryOpt
     },
 
     async add({ base: foreign, ...expert }, { replace = false } = {}) {
-      const name = expertName(expert.manifest.name);
+      const name = newExpertName(expert.manifest.name);
       const id = await expertId(name);
       const where = `${root}: the expert ${JSON.stringify(name)}`;
       if (foreign !== undefined) checkBase(base, { found: foreign, where });

@@ -1,5 +1,5 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { embed, generateText, streamText } from "ai";
+import { embed, embedMany, generateText, streamText } from "ai";
 import OpenAI, { type APIError, APIUserAbortError, AuthenticationError, BadRequestError, NotFoundError } from "openai";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CadreError } from "../../core/errors.js";
@@ -159,7 +159,41 @@ describe("the openai client", () => {
   });
 });
 
+/** As in docs/serving.md. */
+const plainPrompts: typeof fetch = (url, init) => {
+  const { prompt, stop, ...body } = JSON.parse(String(init?.body));
+  if (prompt === undefined) return fetch(url, init);
+  const plain = prompt.replace(/^user:\n/, "").replace(/\n\nassistant:\n$/, "");
+  const stops = stop?.filter((text: string) => text !== "\nuser:");
+  return fetch(url, { ...init, body: JSON.stringify({ ...body, prompt: plain, stop: stops }) });
+};
+
 describe("the AI SDK", () => {
+  test("writes prompts as a chat, and a fetch of one's own takes that away", async () => {
+    const { cadre, provider, baseURL } = await serve();
+    const asked = { prompt: "one two\n\nthree", maxRetries: 0, stopSequences: ["four"] };
+    await generateText({ model: provider.completionModel("auto"), ...asked });
+    const plain = createOpenAICompatible({ name: "cadre", baseURL, apiKey: KEY, fetch: plainPrompts });
+    await generateText({ model: plain.completionModel("auto"), ...asked });
+    const { textStream } = streamText({ model: plain.completionModel("auto"), ...asked });
+    for await (const _ of textStream);
+    expect(cadre.calls.map(({ input, options }) => [input, options.stop])).toEqual([
+      ["user:\none two\n\nthree\n\nassistant:\n", ["\nuser:", "four"]],
+      ["one two\n\nthree", ["four"]],
+      ["one two\n\nthree", ["four"]],
+    ]);
+    const { embedding } = await embed({ model: plain.embeddingModel("base"), value: "a b", maxRetries: 0 });
+    expect(embedding).toHaveLength(3);
+  });
+
+  test("embeds many texts in one call", async () => {
+    const { cadre, provider } = await serve();
+    const values = Array.from({ length: 300 }, (_, index) => `text ${index}`);
+    const { embeddings } = await embedMany({ model: provider.embeddingModel("base"), values, maxRetries: 0 });
+    expect(embeddings).toHaveLength(300);
+    expect(cadre.calls).toHaveLength(1);
+  });
+
   test("generates text", async () => {
     const { provider, cadre } = await serve();
     const { text, usage, finishReason } = await generateText({

@@ -1,7 +1,7 @@
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { until } from "../ask.test.helpers.js";
 import { createFakeCadre, type FakeCadreOptions } from "../fake-cadre.test.helpers.js";
 import { createHandler } from "../handler.js";
@@ -89,6 +89,35 @@ test("closing lets answers finish, takes no more, and ends idle connections", as
   // Node would keep the client's connection for five seconds.
   expect(performance.now() - before).toBeLessThan(4000);
   expect(cadre.stopped).toBe(0);
+});
+
+test("closing waits for what takes longer than ten seconds", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const { cadre, server, url } = await serve({ tokenDelay: 30_000 });
+  const answer = ask(url, 2);
+  while (cadre.running === 0) await new Promise((resolve) => setImmediate(resolve));
+  const closing = server.close();
+  await vi.advanceTimersByTimeAsync(61_000);
+  expect((await answer).status).toBe(200);
+  await closing;
+  expect(cadre.stopped).toBe(0);
+});
+
+test("closing does not wait for connections that have asked nothing", async () => {
+  const { server, url } = await serve();
+  const { port, hostname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const ended = new Promise((resolve) => socket.once("close", resolve));
+  await new Promise((resolve) => socket.once("connect", resolve));
+  // The server has seen the connection once it has answered another one.
+  await fetch(`${url}/health`);
+  const before = performance.now();
+  await server.close();
+  await ended;
+  expect(performance.now() - before).toBeLessThan(4000);
 });
 
 test("closing breaks off what takes too long, and a second call does so at once", async () => {

@@ -1,10 +1,13 @@
 import { createServer, type Server } from "node:http";
-import { isIPv4 } from "node:net";
+import { isIPv4, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Cadre } from "../../cadre/cadre.js";
 import { CadreError } from "../../core/errors.js";
+import { expectSendable } from "../api-key.js";
 import { createHandler, type HandlerOptions } from "../handler.js";
+import { servingLimits } from "../limits.js";
 
+const DEFAULT_HOST = "127.0.0.1";
 /** Under which a server on loopback is reached. */
 const LOOPBACK_NAMES: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -22,24 +25,36 @@ export interface CadreServer {
   readonly url: string;
   /**
    * Takes no more requests, waits for those that are answered, and breaks off what is left then.
-   * @param graceSeconds How long it waits; default 10. A second call may shorten it.
+   * @param graceSeconds How long it waits; default twice the limit `seconds`, which a request has for its body and again for its answer. A second
+   * call may shorten it.
    */
   close(graceSeconds?: number): Promise<void>;
 }
 
 /**
- * Serves a cadre over HTTP. It does not close the cadre.
- * @throws CadreError `invalid-argument` for another host than loopback without an API key, and for a host that is not this machine's;
- * `unavailable` where the port is taken or not allowed.
+ * Whether a server may listen there, before anything is loaded for it.
+ * @throws CadreError `invalid-argument` for another host than loopback without an API key, and for a key that no client could send.
  */
-export async function listen(cadre: Cadre, options: ListenOptions = {}): Promise<CadreServer> {
-  const { port = 8080, host = "127.0.0.1", ...handlerOptions } = options;
-  if (!isLoopback(host) && options.apiKey === undefined) {
+export function checkAccess({ host = DEFAULT_HOST, apiKey }: Pick<ListenOptions, "host" | "apiKey">): void {
+  if (apiKey !== undefined) {
+    expectSendable(apiKey);
+  } else if (!isLoopback(host)) {
     throw new CadreError(
       "invalid-argument",
       `host ${host}: others can reach it, so it needs an API key: set CADRE_API_KEY (\`openssl rand -hex 24\` makes one), or leave the host out`,
     );
   }
+}
+
+/**
+ * Serves a cadre over HTTP. It does not close the cadre.
+ * @throws CadreError as `checkAccess` and `createHandler`; `invalid-argument` for a host that is not this machine's; `unavailable` where the port is
+ * taken or not allowed.
+ */
+export async function listen(cadre: Cadre, options: ListenOptions = {}): Promise<CadreServer> {
+  const { port = 8080, host = DEFAULT_HOST, ...handlerOptions } = options;
+  checkAccess(options);
+  const { seconds } = servingLimits(options.limits);
   const handler = createHandler(cadre, {
     ...handlerOptions,
     // A page can point its own name at this machine and would then read answers as its own; with a key it would need that too.
@@ -47,16 +62,24 @@ export async function listen(cadre: Cadre, options: ListenOptions = {}): Promise
   });
   const server = createServer(getRequestListener(handler, { overrideGlobalObjects: false }));
   let closed: Promise<void> | undefined;
-  server.on("request", (_, response) => {
+  // Browsers open connections before they need them; Node counts one as busy until its first request has been answered.
+  const unused = new Set<Socket>();
+  server.on("connection", (socket) => {
+    unused.add(socket);
+    socket.once("close", () => unused.delete(socket));
+  });
+  server.on("request", ({ socket }, response) => {
+    unused.delete(socket);
     // Node keeps a connection for another request even while the server closes.
     response.once("close", () => closed !== undefined && setImmediate(() => server.closeIdleConnections()));
   });
   await start(server, { port, host });
   return {
     url: urlOf(server, host),
-    close: async (graceSeconds = 10) => {
+    close: async (graceSeconds = 2 * seconds) => {
       closed ??= new Promise((resolve) => {
         server.close(() => resolve());
+        for (const socket of unused) socket.destroy();
       });
       const timer = setTimeout(() => server.closeAllConnections(), graceSeconds * 1000);
       await closed;
