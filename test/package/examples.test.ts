@@ -88,6 +88,9 @@ test("stream-server: text arrives, an empty question is the caller's mistake, a 
   const empty = await fetch(url, { method: "POST", body: "" });
   expect(empty.status).toBe(400);
   expect(await empty.text()).toMatch(/empty/);
+  const long = await fetch(url, { method: "POST", body: "a".repeat(3_000_000) });
+  expect(long.status).toBe(413);
+  expect(await long.text()).toBe("expected at most 65536 bytes");
 
   const leaving = new AbortController();
   const left = fetch(url, { method: "POST", body: "I was charged twice", signal: leaving.signal });
