@@ -1,10 +1,10 @@
 import { CadreError } from "../core/errors.js";
 import { distinctChoices } from "../evaluation/choice-set.js";
 import { shownValue } from "../generation/shown-value.js";
+import { MAX_SCORED_CHOICE_TOKENS } from "../mixtures/check-task-trainable.js";
 import type { EncodedExample } from "../mixtures/encoded-example.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import type { SelectedExpert } from "./expert-catalog.js";
-import { MAX_CHOICE_TOKENS } from "./training-data.js";
 
 /**
  * Checks labels that a caller gives.
@@ -75,10 +75,10 @@ export function encodeQuestion(
     );
   }
   const tokens = targets.reduce((sum, { length }) => sum + length, 0);
-  if (tokens > MAX_CHOICE_TOKENS) {
+  if (tokens > MAX_SCORED_CHOICE_TOKENS) {
     throw new CadreError(
       "invalid-argument",
-      `choices: expected at most ${MAX_CHOICE_TOKENS} tokens in all of them together, got ${tokens} in ${choices.length}; shorten them or give fewer`,
+      `choices: expected at most ${MAX_SCORED_CHOICE_TOKENS} tokens in all of them together, got ${tokens} in ${choices.length}; shorten them or give fewer`,
     );
   }
   return example;

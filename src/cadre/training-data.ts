@@ -2,13 +2,11 @@ import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
 import type { ExpertRecipe } from "../experts/expert-recipe.js";
+import { MAX_SCORED_CHOICE_TOKENS } from "../mixtures/check-task-trainable.js";
 import { encodeExample, withoutWrongChoices } from "../mixtures/encode-example.js";
 import { type EncodedExample, truncateExample } from "../mixtures/encoded-example.js";
 import type { Example } from "../tasks/task.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-
-/** Most tokens of all choices of a row together, of which scoring must hold the states at once. */
-export const MAX_CHOICE_TOKENS = 4096;
 
 /** An example, and what errors call it. */
 export interface PlacedExample {
@@ -72,9 +70,9 @@ export async function encodeTrainingData(
   });
   const scored = validation.map(({ example, where: row }): ValidationRow => {
     const encoded = encodeExample(example, tokenizer);
-    expectChoicesFit(encoded, { where: row, limit: MAX_CHOICE_TOKENS });
+    expectChoicesFit(encoded, { where: row, limit: MAX_SCORED_CHOICE_TOKENS });
     // A cut choice would be another choice; an answer that stands alone may be cut as in training.
-    const targetLength = encoded.targets.length > 1 ? MAX_CHOICE_TOKENS : limits.targetLength;
+    const targetLength = encoded.targets.length > 1 ? MAX_SCORED_CHOICE_TOKENS : limits.targetLength;
     return { example, encoded: truncateExample(encoded, { ...limits, targetLength }).example };
   });
   if (losses.tokens === 0 && trained.every(({ targets }) => targets.length < 2)) {

@@ -2,6 +2,7 @@ import { at } from "../core/at.js";
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
 import type { ExpertRecipe } from "../experts/expert-recipe.js";
+import { whyNotTrainable } from "../mixtures/check-task-trainable.js";
 import { sampleIndices } from "../routing/sample.js";
 import { countProblems, type UserExample, type UserTask } from "../tasks/user-task.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
@@ -28,7 +29,7 @@ export interface UserTrainingOptions {
  * What an expert of a person's task is trained on: the training split, of which at most the recipe's `maxRows` are drawn by its seed, and up to
  * {@link MOST_VALIDATION_ROWS} of the validation split.
  * @throws CadreError `invalid-file` for a task from which nothing can be learned: without rows in one of the splits, with one answer only, with
- * choices that are too long; `invalid-config` as `encodeTrainingData`.
+ * choices that are too long (see `whyNotTrainable`); `invalid-config` as `encodeTrainingData`.
  */
 export async function userTrainingData(
   task: UserTask,
@@ -37,17 +38,14 @@ export async function userTrainingData(
   const name = expertNameOf(task, template);
   const of = (examples: readonly UserExample[]): readonly UserExample[] =>
     template === undefined ? examples : examples.filter((example) => example.template === template);
-  const available = of(task.splits.train);
-  const validation = drawn(of(task.splits.validation), { most: MOST_VALIDATION_ROWS, seed: recipe.seed });
-  if (available.length === 0 || validation.length === 0) {
-    const bad = countProblems(task);
-    throw new CadreError(
-      "invalid-file",
-      `${name}: expected rows to train on and others for validation, got ${available.length} and ${validation.length}` +
-        `${bad > 0 ? ` beside ${bad} bad rows` : ""}; add rows`,
-    );
-  }
-  expectSeveralAnswers(name, available);
+  const { splits } = task;
+  const [available, validating, test] = [of(splits.train), of(splits.validation), of(splits.test)];
+  const refusal = whyNotTrainable(
+    { train: available, validation: validating, test, badRows: countProblems(task) },
+    { tokenizer, targetLength: recipe.batch.targetLength, learnsChoices: recipe.losses.choices > 0 },
+  );
+  if (refusal !== undefined) throw new CadreError("invalid-file", `${name}: ${refusal}`);
+  const validation = drawn(validating, { most: MOST_VALIDATION_ROWS, seed: recipe.seed });
   const train = drawn(available, { most: recipe.maxRows, seed: recipe.seed });
   const placed = (examples: readonly UserExample[]) =>
     examples.map((example) => ({ example, where: `${example.place.file}: line ${example.place.line}` }));
@@ -102,15 +100,4 @@ function drawn<Item>(
   { most, seed }: { readonly most: number; readonly seed: number },
 ): readonly Item[] {
   return sampleIndices({ available: items.length, most, seed }).map((index) => at(items, index));
-}
-
-function expectSeveralAnswers(name: string, examples: readonly UserExample[]): void {
-  const answer = examples[0]?.targets[0];
-  if (examples.every(({ targets }) => targets[0] === answer)) {
-    throw new CadreError(
-      "invalid-file",
-      `${name}: expected training rows with different answers, found ${JSON.stringify(answer)} in all ${examples.length}; ` +
-        "a model could only learn to say it: add rows with other answers",
-    );
-  }
 }

@@ -20,7 +20,7 @@ const LISTED_CHOICES = 50;
 
 /** What `cadre check PATH… --html` shows. */
 export function tasksPage(check: TasksCheck): Report {
-  const { paths, base, seed, tasks, failed, skipped, problems } = check;
+  const { paths, base, recipe, seed, tasks, failed, skipped, problems } = check;
   const left = [
     ...failed.map(({ name, reason }): Cell[] => [name, "failed", reason]),
     ...skipped.map(({ file, reason }): Cell[] => [file, "skipped", reason]),
@@ -45,7 +45,7 @@ export function tasksPage(check: TasksCheck): Report {
     format: REPORT_FORMAT,
     formatVersion: REPORT_FORMAT_VERSION,
     title: "Your tasks before training",
-    subtitle: `${paths.join(", ")}; tokens of ${base}; seed ${seed}; ${problems === 0 ? "no problems" : `${problems} to mend`}`,
+    subtitle: `${paths.join(", ")}; tokens of ${base}; recipe ${recipe}; seed ${seed}; ${problems === 0 ? "no problems" : `${problems} to mend`}`,
     createdAt: new Date().toISOString(),
     sections: [{ title: "Overview", blocks: overview }, ...tasks.map(taskSection)],
   };
@@ -143,10 +143,10 @@ function templateBlocks(template: TemplateCheck, prefix: string): Block[] {
   blocks.push(
     table(
       `${prefix}length in tokens`,
-      ["", "measured", "median", "95 % at most", "longest", "limit", "cut"].map((title) => ({ title })),
+      ["", "measured", "median", "95 % at most", "longest", "limit", "above"].map((title) => ({ title })),
       [
         lengthRow("input", inputTokens),
-        lengthRow(template.choices === undefined ? "answer" : "choices together", targetTokens),
+        lengthRow(template.targetTokensOf === "answer" ? "answer" : "choices together", targetTokens),
       ],
     ),
   );

@@ -1,3 +1,4 @@
+import type { ExpertRecipeName } from "../experts/expert-recipe.js";
 import type { TaskCheck } from "../mixtures/task-check.js";
 import type { SkippedFile } from "../tasks/node/find-user-tasks.js";
 import type { FailedTask } from "../tasks/node/read-user-tasks.js";
@@ -9,6 +10,8 @@ export interface TasksCheck {
   readonly paths: readonly string[];
   /** Whose tokenizer counted. */
   readonly base: string;
+  /** Whose lengths and numbers of rows were checked against. */
+  readonly recipe: ExpertRecipeName;
   readonly seed: number;
   readonly tasks: readonly TaskCheck[];
   readonly failed: readonly FailedTask[];

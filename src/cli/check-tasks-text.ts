@@ -1,5 +1,6 @@
 import type { LengthCheck, TaskCheck, TemplateCheck } from "../mixtures/task-check.js";
 import { formatNumber } from "../report/format.js";
+import { cutText, printable, quote } from "../tasks/row-values.js";
 import { SPLITS } from "../tasks/user-task.js";
 import type { TasksCheck } from "./check-tasks-result.js";
 
@@ -7,8 +8,6 @@ import type { TasksCheck } from "./check-tasks-result.js";
 const LISTED = 5;
 /** Choices of a task that are printed. */
 const LISTED_CHOICES = 10;
-/** Characters of a text from the data that are printed. */
-const SHOWN = 60;
 
 /** What `cadre check PATH…` prints. */
 export function tasksText(check: TasksCheck): string {
@@ -16,14 +15,16 @@ export function tasksText(check: TasksCheck): string {
   const lines = tasks.flatMap((task) => [...taskLines(task), ""]);
   for (const { name, reason } of failed) lines.push(`failed: ${name}: ${reason}`);
   for (const { file, reason } of skipped) lines.push(`skipped: ${file}: ${reason}`);
-  const trainable = tasks.filter(({ splitRows }) => splitRows.train > 0);
+  const trainable = tasks.filter(({ refusal }) => refusal === undefined);
+  const refused = tasks.length - trainable.length;
   const rows = trainable.reduce((sum, { splitRows }) => sum + splitRows.train, 0);
   const counts = [
     `${plural(trainable.length, "task")} to train on`,
+    ...(refused === 0 ? [] : [`${plural(refused, "task")} that cannot be trained`]),
     plural(rows, "training row"),
     problems === 0 ? "no problems" : plural(problems, "problem"),
   ];
-  return [...lines, counts.join(", ")].join("\n");
+  return [...lines, counts.join(", ")].join("\n").split("\n").map(printable).join("\n");
 }
 
 /** The choices of a template with their share of all rows, or why there are none. */
@@ -37,15 +38,14 @@ export function choicesText(
   const total = counts.reduce((sum, { count }) => sum + count, 0);
   const shown = counts
     .slice(0, limit)
-    .map(({ label, count }) => `${shorten(label)} ${total === 0 ? 0 : Math.round((100 * count) / total)} %`);
+    .map(({ label, count }) => `${quote(label)} ${total === 0 ? 0 : Math.round((100 * count) / total)} %`);
   const rest = counts.length > limit ? `, … (${counts.length} in all)` : "";
   return `${shown.join(", ")}${rest} (${choicesFrom}: ${choicesNote})`;
 }
 
 /** A text from the data on one line, cut where it is long. */
 export function shorten(text: string): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
+  return cutText(text.replace(/\s+/g, " ").trim());
 }
 
 function taskLines(task: TaskCheck): string[] {
@@ -67,17 +67,20 @@ function taskLines(task: TaskCheck): string[] {
   const origin = splitFrom === "field" ? "by the field split" : splitFrom === "files" ? "by file" : "";
   const made =
     splitsMade.length === 0 ? "" : splitFrom === "made" ? "made by seed" : `${splitsMade.join(" and ")} made by seed`;
+  const how = [origin, made].filter((part) => part !== "").join("; ");
   const lines = [
     `${name}  (${files.join(", ")})`,
     line("rows", `${formatNumber(rows - badRows)} good, ${formatNumber(badRows)} bad`),
-    line("splits", `${splits} (${[origin, made].filter((part) => part !== "").join("; ")})`),
+    line("splits", how === "" ? splits : `${splits} (${how})`),
   ];
   for (const template of templates) {
     if (templates.length > 1) lines.push(`  ${template.name}`);
     lines.push(
       line("choices", choicesText(template)),
-      line("input tokens", lengthText(template.inputTokens)),
-      line(template.choices === undefined ? "answer tokens" : "choice tokens", lengthText(template.targetTokens)),
+      line("input tokens", lengthText(template.inputTokens, "cut at")),
+      template.targetTokensOf === "answer"
+        ? line("answer tokens", lengthText(template.targetTokens, "cut at"))
+        : line("choice tokens", lengthText(template.targetTokens, "above")),
     );
   }
   for (const { level, text } of findings) lines.push(`  ${level}: ${text}`);
@@ -90,8 +93,8 @@ function taskLines(task: TaskCheck): string[] {
     ...listed(
       "different answers",
       conflicts.map(({ input, answers }) => {
-        const places = answers.map(({ target, place }) => `${shorten(target)} (line ${place.line})`);
-        return `"${shorten(input)}": ${places.join(", ")}`;
+        const places = answers.map(({ target, place }) => `${quote(target)} (${place.file} line ${place.line})`);
+        return `${quote(input)}: ${places.join(", ")}`;
       }),
       task.conflictCount,
     ),
@@ -113,10 +116,13 @@ function leakText({ split, place, of }: TaskCheck["leaks"][number]): string {
   return `${place.file} line ${place.line} (${split}): as ${of.place.file} line ${of.place.line} (${of.split})`;
 }
 
-function lengthText({ measured, median, percentile95, longest, limit, cut }: LengthCheck): string {
+function lengthText(
+  { measured, median, percentile95, longest, limit, cut }: LengthCheck,
+  beyond: "cut at" | "above",
+): string {
   if (measured === 0) return "none measured";
   const shares = `median ${median}, 95 % at most ${percentile95}, longest ${longest}`;
-  return `${shares}; ${cut} of ${formatNumber(measured)} cut at ${limit}`;
+  return `${shares}; ${cut} of ${formatNumber(measured)} ${beyond} ${limit}`;
 }
 
 function listed(title: string, texts: readonly string[], count: number): string[] {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EXIT_CODES } from "../core/errors.js";
 import { writeFileAtomic } from "../core/node/atomic-write.js";
-import { expertRecipes } from "../experts/expert-recipe.js";
+import { type ExpertRecipeName, expertRecipes } from "../experts/expert-recipe.js";
 import { checkTask } from "../mixtures/check-task.js";
 import { PACKAGED_BASE, resolveBase } from "../models/node/resolve-base.js";
 import { renderHtml } from "../report/render-html.js";
@@ -13,46 +13,48 @@ import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
 import { tasksPage } from "./check-tasks-page.js";
 import type { TasksCheck } from "./check-tasks-result.js";
 import { tasksText } from "./check-tasks-text.js";
-import { numberOption } from "./options.js";
+import { choiceOption, numberOption } from "./options.js";
+import { type ReadingFlags, readingOptions } from "./train-tasks-reading.js";
 
 /** Options of `cadre check PATH…`, as commander gives them. */
-export interface CheckTasksOptions {
+export interface CheckTasksOptions extends ReadingFlags {
   readonly base: string;
-  readonly template?: readonly string[];
-  readonly answerChoices?: string;
-  readonly choices?: readonly string[];
-  readonly seed: string;
+  readonly recipe: string;
+  /** Default: the recipe's. */
+  readonly seed?: string;
   readonly strict?: boolean;
   readonly json?: boolean;
   readonly html?: string;
 }
 
 /**
- * `cadre check PATH…`: prints what would be trained and what is wrong with it; with `--strict` exit code 3 where there is a problem.
- * @throws CadreError as `readUserTasks`; for a base without a tokenizer; for a page that cannot be written.
+ * `cadre check PATH…`: prints what `cadre train PATH…` with the same recipe would train and what is wrong with it; with `--strict` exit code 3 where
+ * there is a problem or something is skipped.
+ * @throws CadreError as `readUserTasks` and `readingOptions`; for a base without a tokenizer; for a page that cannot be written.
  */
 export async function checkTasks(paths: readonly string[], options: CheckTasksOptions): Promise<void> {
-  const seed = numberOption("seed", options.seed, { minimum: 0, maximum: 2 ** 32 - 1, integer: true });
-  const answerChoices = options.answerChoices;
-  const templates = options.template?.map((text) => ({
-    text,
-    ...(answerChoices === undefined ? {} : { answerChoices }),
-  }));
+  const reading = readingOptions("check", paths, options);
+  const recipe = choiceOption("recipe", options.recipe, Object.keys(expertRecipes) as ExpertRecipeName[]);
+  const { batch, losses, maxRows, seed: ownSeed } = expertRecipes[recipe];
+  const seed =
+    options.seed === undefined
+      ? ownSeed
+      : numberOption("seed", options.seed, { minimum: 0, maximum: 2 ** 32 - 1, integer: true });
   const tokenizer = await openTokenizer(await tokenizerFolder(options.base));
   const { tasks, failed, skipped } = await readUserTasks(paths, {
+    ...reading,
     seed,
-    ...(templates === undefined ? {} : { templates }),
-    ...(options.choices === undefined ? {} : { choices: options.choices }),
   });
-  const { batch, maxRows } = expertRecipes.mini;
-  const limits = { inputLength: batch.inputLength, targetLength: batch.targetLength, maxRows };
-  const checks = tasks.map((task) => checkTask(task, { tokenizer, ...limits }));
+  const { inputLength, targetLength } = batch;
+  const asked = { inputLength, targetLength, learnsChoices: losses.choices > 0, maxRows };
+  const checks = tasks.map((task) => checkTask(task, { tokenizer, ...asked }));
   const found = checks.flatMap(({ findings }) => findings.filter(({ level }) => level === "problem"));
   const result: TasksCheck = {
     format: "cadre-task-check",
     formatVersion: 1,
     paths,
     base: options.base,
+    recipe,
     seed,
     tasks: checks,
     failed,
@@ -61,7 +63,7 @@ export async function checkTasks(paths: readonly string[], options: CheckTasksOp
   };
   if (options.html !== undefined) await writeFileAtomic(options.html, renderHtml(tasksPage(result)));
   console.log(options.json === true ? JSON.stringify(result, undefined, 2) : tasksText(result));
-  if (options.strict === true && result.problems > 0) process.exitCode = EXIT_CODES.input;
+  if (options.strict === true && result.problems + skipped.length > 0) process.exitCode = EXIT_CODES.input;
 }
 
 /** Where the base's tokenizer lies: to count tokens no weights are needed, so none are asked for where the base is on this machine. */

@@ -43,7 +43,8 @@ export interface OverlapCheck {
  */
 export async function checkCommand(paths: readonly string[], options: CheckOptions): Promise<void> {
   const { overlap, against, strict = false, json = false } = options;
-  if (overlap === undefined && against === undefined && paths.length > 0) {
+  const isOfTasks = paths.length > 0 || options.template !== undefined || options.choices !== undefined;
+  if (overlap === undefined && against === undefined && isOfTasks) {
     const { checkTasks } = await import("./check-tasks.js");
     return await checkTasks(paths, options);
   }

@@ -38,22 +38,26 @@ program
   .description("look through your own tasks before training, or find evaluation rows that training data contain")
   .argument("[path...]", "files and folders of tasks: .jsonl, .ndjson, .json, .csv, .tsv, .parquet")
   .option("--base <folder or id>", "whose tokenizer counts lengths", "cadre-mini")
+  .option("--recipe <name>", "mini or elm: the training that the tasks are checked for, as of cadre train", "mini")
   .option("--template <jinja...>", "'input ||| target' of each row, e.g. '{{ title }}: {{ body }} ||| {{ label }}'")
   .option("--answer-choices <jinja>", "the template's choices, e.g. 'Yes ||| No'")
   .option("--choices <answer...>", "the answers to choose from (default: seen from the rows)")
-  .option("--seed <number>", "seed of the splits that are made", "1")
+  .option("--seed <number>", "seed of the splits that are made (default: the recipe's)")
   .option("--html <file>", "write a page too")
   .option("--overlap <train...>", "files and folders that are trained on: .jsonl, .ndjson, .json, .txt")
   .option("--against <evaluation...>", "files and folders that are evaluated on")
-  .option("--strict", "exit code 3 where a task has a problem; with --overlap, refuse files without rows")
+  .option(
+    "--strict",
+    "exit code 3 where a task has a problem or a file is skipped; with --overlap, refuse files without rows",
+  )
   .option("--json", "print everything that was found as JSON")
   .addHelpText(
     "after",
     `
 Tasks: a file is a task, a folder with train, validation and test files is one too; docs/your-data.md tells which rows
 are recognised. Printed are rows, splits, choices, lengths in tokens, repeated, contradicting, leaking and bad rows, and
-what to do about them.
-Exit code: 0, or 3 when nothing can be read or, with --strict, when there is a problem.
+what to do about them. Paths come first: --template and --choices take all values up to the next option.
+Exit code: 0, or 3 when nothing can be read or, with --strict, when there is a problem or a file is skipped.
 
 Overlap: an evaluation row overlaps when it shares 13 words in a row with a training text, or when all its words are
 those of a training text (so a row of fewer than 13 words counts only when it is equal). Words are compared in lower
@@ -110,7 +114,13 @@ program
 program
   .command("train")
   .description("train one expert for each of your tasks into a library, or one expert as a recipe says")
-  .argument("<path...>", "files and folders of tasks (.jsonl, .ndjson, .csv, .tsv, .parquet), or one recipe (.yaml)")
+  .showHelpAfterError(
+    "(paths come first: --template and --choices take all values that follow them; cadre train --help)",
+  )
+  .argument(
+    "<path...>",
+    "files and folders of tasks (.jsonl, .ndjson, .json, .csv, .tsv, .parquet), or one recipe (.yaml)",
+  )
   .option("--library <folder>", "where the experts go; made if it is not there")
   .option(
     "--base <folder or id>",
@@ -127,7 +137,7 @@ program
   .option("--choices <answer...>", "the answers to choose from (default: seen from the rows)")
   .option("--key-texts", "store the texts of routing keys in the library (default: only their vectors)")
   .option("--replace", "replace experts of the same name from other data or another recipe")
-  .option("--strict", "stop at the first bad row or failing task")
+  .option("--strict", "stop at the first bad row, skipped file or failing task")
   .option("--run <folder>", "folder of the run: checkpoints, answers, report (default: runs/NAME)")
   .option("--dry-run", "read the data, estimate FLOPs, memory and time, and stop there")
   .option("--offline", "fetch nothing: the base must be a folder or in the cache")
@@ -144,7 +154,7 @@ Ctrl-C leaves a checkpoint; the same command goes on from there.
 
 Tasks: a file is a task, docs/your-data.md tells which rows are recognised. Each gets an expert; a multitask model of
 equal compute is trained on all of them; base, multitask, own expert and the expert that routing picks are compared on
-test rows, on the screen and on a page.
+test rows, on the screen and on a page. Paths come first: --template and --choices take all values up to the next option.
 
 A recipe trains one expert; task, validation and output are relative to it, and only --base, --run, --dry-run,
 --offline, --device, --threads and --json go with it:

@@ -1,7 +1,8 @@
 import type { ExpertScore } from "../cadre/expert-score.js";
 import type { TrainExpertsEvent } from "../cadre/node/train-experts.js";
 import type { UserTasks } from "../tasks/node/read-user-tasks.js";
-import { countProblems } from "../tasks/user-task.js";
+import { printable, quote } from "../tasks/row-values.js";
+import { countProblems, countRows, SPLITS } from "../tasks/user-task.js";
 import { duration } from "./duration.js";
 import { type Progress, startProgress } from "./progress.js";
 
@@ -25,7 +26,11 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
   let place = "before the first training";
   let total = 0;
   let recent: { readonly loss: number; readonly seconds: number }[] = [];
-  const write = json ? console.error : console.log;
+  const write = (line: string): void => (json ? console.error : console.log)(printable(line));
+  const warn = (line: string): void => {
+    stop();
+    console.error(printable(line));
+  };
   const stop = (): void => {
     progress?.stop();
     progress = undefined;
@@ -38,7 +43,7 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
     stop();
     total = steps;
     recent = [];
-    progress = startProgress({ title, total: Math.max(1, steps) });
+    progress = startProgress({ title: printable(title), total: Math.max(1, steps) });
   };
   const onEvent = (event: TrainExpertsEvent): void => {
     switch (event.type) {
@@ -57,7 +62,7 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
         break;
       }
       case "training-start":
-        for (const message of event.damagedCheckpoints) console.error(`passed over: ${message}`);
+        for (const message of event.damagedCheckpoints) console.error(printable(`passed over: ${message}`));
         break;
       case "step-end": {
         recent = [...recent.slice(1 - AVERAGED_STEPS), event];
@@ -77,8 +82,7 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
         say(`${`${event.index}/${event.of}`.padEnd(11)}${event.task}: is there already`);
         break;
       case "task-failed":
-        stop();
-        console.error(`${`${event.index}/${event.of}`.padEnd(11)}${event.task}: FAILED: ${event.reason}`);
+        warn(`${`${event.index}/${event.of}`.padEnd(11)}${event.task}: FAILED: ${event.reason}`);
         break;
       case "multitask-skipped":
         say(`multitask  left out: ${event.reason}`);
@@ -96,8 +100,7 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
         place = "while judging";
         break;
       case "task-not-judged":
-        stop();
-        console.error(`not judged: ${event.reason}`);
+        warn(`not judged: ${event.reason}`);
         break;
       case "system-left-out":
         say(`left out   ${event.system}: ${event.reason}`);
@@ -114,8 +117,8 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
     }
   };
   return {
-    onTasks({ tasks, failed }) {
-      const rows = tasks.reduce((sum, task) => sum + task.splits.train.length, 0);
+    onTasks({ tasks, failed, skipped }) {
+      const rows = tasks.reduce((sum, task) => sum + countRows(task.splits.train), 0);
       const bad = tasks.reduce((sum, task) => sum + countProblems(task), 0);
       say(
         `tasks      ${tasks.length}, ${rows} rows to train on${bad > 0 ? `; ${bad} bad rows are left out (cadre check shows them)` : ""}`,
@@ -123,11 +126,13 @@ export function createTrainTasksDisplay({ json }: { readonly json: boolean }): T
       for (const { name, templates, splits } of tasks) {
         const choices = templates[0]?.choices;
         const among = choices === undefined ? (templates[0]?.choicesNote ?? "") : `choices ${shortList(choices)}`;
+        const shown = templates.length > 1 ? `, each by ${templates.length} templates` : "";
         say(
-          `           ${name}: ${splits.train.length} + ${splits.validation.length} + ${splits.test.length} rows, ${among}`,
+          `           ${name}: ${SPLITS.map((split) => countRows(splits[split])).join(" + ")} rows${shown}, ${among}`,
         );
       }
-      for (const { name, reason } of failed) console.error(`not read: ${name}: ${reason}`);
+      for (const { name, reason } of failed) warn(`not read: ${name}: ${reason}`);
+      for (const { file, reason } of skipped) warn(`skipped: ${file}: ${reason}`);
     },
     onEvent,
     say,
@@ -142,6 +147,6 @@ function describe({ accuracy, loss }: ExpertScore): string {
 
 /** The first choices, so that a person sees whether they are the right ones. */
 function shortList(choices: readonly string[]): string {
-  const first = choices.slice(0, 6).map((choice) => JSON.stringify(choice));
+  const first = choices.slice(0, 6).map((choice) => quote(choice));
   return `${first.join(", ")}${choices.length > 6 ? ` and ${choices.length - 6} more` : ""}`;
 }

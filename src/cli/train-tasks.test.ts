@@ -43,6 +43,38 @@ test("a dry run says what would be trained, and writes nothing", async () => {
   await expect(readFile(join(folder, "library", "library.json"))).rejects.toThrow(/ENOENT/);
 }, 120_000);
 
+test("files that are no part of a task are named, and an error with --strict; answer choices need a template", async () => {
+  await mkdir(join(folder, "mixed"));
+  for (const name of ["train", "alpha", "beta"]) {
+    await writeFile(join(folder, "mixed", `${name}.jsonl`), linesOf(letterRows(60)));
+  }
+  const flags = ["train", "./mixed", "--library", "./library", "--base", "./base", "--threads", "1", "--dry-run"];
+  const loose = await runCadre(flags, { cwd: folder });
+  expect(loose.code, loose.errors).toBe(0);
+  for (const name of ["alpha", "beta"]) {
+    expect(loose.errors).toContain(`skipped: mixed/${name}.jsonl: the folder is one task, as it holds train.jsonl`);
+  }
+  const strict = await runCadre([...flags, "--strict"], { cwd: folder });
+  expect(strict.code).toBe(3);
+  expect(strict.errors).toContain("mixed/alpha.jsonl: expected a part of a task");
+  const choices = await runCadre([...flags, "--answer-choices", "a ||| b"], { cwd: folder });
+  expect(choices.code).toBe(2);
+  expect(choices.errors).toContain("train: expected --template beside --answer-choices");
+  const swallowed = await runCadre(["train", "--library", "./library", "--choices", "a", "b", "./mixed"], {
+    cwd: folder,
+  });
+  expect(swallowed.code).toBe(2);
+  expect(swallowed.errors).toContain("paths come first: --template and --choices take all values that follow them");
+}, 240_000);
+
+test("rows are counted as rows, however many templates show them", async () => {
+  const { output } = await train("--steps", "3", "--dry-run", "--template", "{{ input }}", "Once more: {{ input }}");
+  const [, rows] = /letters: (\d+) \+ \d+ \+ \d+ rows, each by 2 templates/.exec(output) ?? [];
+  expect(Number(rows)).toBeGreaterThan(40);
+  expect(Number(rows)).toBeLessThan(60);
+  expect(output).toMatch(new RegExp(`letters\\s+${2 * Number(rows)} examples to train on`));
+}, 120_000);
+
 test("a folder of files becomes a library, a table and a page; a failing task is named; a second call trains nothing again", async () => {
   const first = await train("--steps", "3");
   // One task has no expert.

@@ -18,17 +18,19 @@ import { comparisonReport } from "../report/comparison-report.js";
 import { renderText } from "../report/render-text.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import { readUserTasks, type UserTasks } from "../tasks/node/read-user-tasks.js";
+import { printable } from "../tasks/row-values.js";
 import { countProblems } from "../tasks/user-task.js";
 import { duration } from "./duration.js";
 import { resumable } from "./interruptible.js";
 import { choiceOption, deviceOptions, numberOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
+import { type ReadingFlags, readingOptions } from "./train-tasks-reading.js";
 
 /** Weights of a base up to which an expert of all weights is no burden: 100 MB in 16 bits. */
 const MOST_SMALL_PARAMETERS = 50e6;
 
 /** Options of `cadre train PATH…`, as commander gives them. */
-export interface TrainTasksOptions {
+export interface TrainTasksOptions extends ReadingFlags {
   readonly library?: string;
   readonly base?: string;
   readonly recipe?: string;
@@ -37,9 +39,6 @@ export interface TrainTasksOptions {
   readonly seed?: string;
   readonly mode?: string;
   readonly per?: string;
-  readonly template?: readonly string[];
-  readonly answerChoices?: string;
-  readonly choices?: readonly string[];
   readonly keyTexts?: boolean;
   readonly replace?: boolean;
   readonly strict?: boolean;
@@ -53,6 +52,7 @@ export interface TrainTasksOptions {
 
 /** `cadre train PATH…`: one expert for each task, a multitask model beside them, and the table that compares them. */
 export async function trainTasks(paths: readonly string[], options: TrainTasksOptions): Promise<void> {
+  const reading = readingOptions("train", paths, options);
   const where = deviceOptions(options);
   const mode = choiceOption("mode", options.mode ?? "both", ["experts", "multitask", "both"]);
   const per = choiceOption("per", options.per ?? "task", ["task", "template"]);
@@ -69,7 +69,12 @@ export async function trainTasks(paths: readonly string[], options: TrainTasksOp
   await resumable(display, {
     goesOn: "the same command goes on from there",
     async work(signal) {
-      const read = await readUserTasks(paths, { ...readOptions(options), seed: recipe.seed, signal });
+      const read = await readUserTasks(paths, {
+        ...reading,
+        ...(options.strict === undefined ? {} : { strict: options.strict }),
+        seed: recipe.seed,
+        signal,
+      });
       display.onTasks(read);
       const name = options.base ?? PACKAGED_BASE;
       const offline = options.offline === true ? { offline: true } : {};
@@ -125,7 +130,7 @@ function finish(report: TrainExpertsReport, json: boolean): void {
   if (judged !== undefined) {
     console.log(`\n${renderText(comparisonReport(judged.comparison, { title: "What your tasks gain" }))}`);
   }
-  for (const { task, reason } of failed) console.error(`no expert: ${task}: ${reason}`);
+  for (const { task, reason } of failed) console.error(printable(`no expert: ${task}: ${reason}`));
   console.log(`library    ${shown(library)} (${experts.length} of these tasks; cadre experts list ${shown(library)})`);
   if (judged !== undefined) console.log(`page       ${shown(judged.page)}\nanswers    ${shown(judged.resultsFile)}`);
   console.log(`time       ${duration(seconds)}`);
@@ -135,15 +140,6 @@ function finish(report: TrainExpertsReport, json: boolean): void {
 function shown(path: string): string {
   const near = relative("", path);
   return near === "" ? "." : near.startsWith("..") ? path : near;
-}
-
-function readOptions({ template, answerChoices, choices, strict }: TrainTasksOptions) {
-  const templates = template?.map((text) => ({ text, ...(answerChoices === undefined ? {} : { answerChoices }) }));
-  return {
-    ...(templates === undefined ? {} : { templates }),
-    ...(choices === undefined ? {} : { choices }),
-    ...(strict === undefined ? {} : { strict }),
-  };
 }
 
 /** @throws CadreError `invalid-argument` */
@@ -192,10 +188,11 @@ function describePlan(
   const all = [...plan.experts, ...[plan.multitask, plan.multitaskOneBudget].filter((model) => model !== undefined)];
   const nameWidth = Math.max(...all.map(({ task }) => task.length), 0);
   const bad = read.tasks.reduce((sum, task) => sum + countProblems(task), 0);
+  const what = read.tasks.some(({ templates }) => templates.length > 1) ? "examples" : "rows";
   return [
     ...all.map(
       ({ task, trainRows, validationRows, steps, flops, seconds }) =>
-        `${task.padEnd(nameWidth)}  ${trainRows} rows to train on, ${validationRows} for validation; ${steps} steps, ${(flops / 1e12).toFixed(2)} TFLOP, ${duration(seconds)}`,
+        `${task.padEnd(nameWidth)}  ${trainRows} ${what} to train on, ${validationRows} for validation; ${steps} steps, ${(flops / 1e12).toFixed(2)} TFLOP, ${duration(seconds)}`,
     ),
     ...plan.failed.map(({ task, reason }) => `no expert: ${task}: ${reason}`),
     ...(bad > 0 ? [`${bad} bad rows are left out; cadre check shows them`] : []),

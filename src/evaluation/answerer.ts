@@ -3,6 +3,7 @@ import { CadreError } from "../core/errors.js";
 import { createDelta } from "../experts/delta-config.js";
 import type { TokenGenerator, TokenGeneratorOptions } from "../generation/generation.js";
 import { createTokenGenerator } from "../generation/token-generator.js";
+import { MAX_SCORED_CHOICE_TOKENS } from "../mixtures/check-task-trainable.js";
 import type { Model } from "../models/model.js";
 import type { Device } from "../runtime/device.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
@@ -15,8 +16,6 @@ import { type ChoiceScorer, type ChoiceScorerOptions, createChoiceScorer } from 
 
 /** Most tokens of a written answer, the end token included. */
 export const ANSWER_TOKENS = 64;
-/** Most tokens of all choices of a row; a training takes as many. */
-const CHOICE_TOKENS = 4096;
 
 /** What makes scorers and generators: tests stand in for models with it. */
 export interface AnswererFactory {
@@ -75,7 +74,7 @@ export function openAnswerer(group: readonly Contestant[], options: AnswererOpti
       ...(signal === undefined ? {} : { signal }),
     };
     if (questions.kind === "choices") {
-      scorer ??= factory.createScorer({ ...(await openSources()), targetLength: CHOICE_TOKENS });
+      scorer ??= factory.createScorer({ ...(await openSources()), targetLength: MAX_SCORED_CHOICE_TOKENS });
       const { scores, truncatedExamples } = await scorer.score(questions.examples, call);
       return {
         ...answersByScore(questions.judged, scores),

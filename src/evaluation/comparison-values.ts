@@ -7,6 +7,7 @@ import { instanceMeans } from "./bootstrap.js";
 import { crossFit, drawHalves } from "./cross-fit.js";
 import { chance, isCorrect, majorityClass } from "./rank-classification.js";
 import type { EvaluationResults, ExpertRecord, SystemName, TaskRecord } from "./results-schema.js";
+import { textMetrics } from "./text-metrics.js";
 
 /** Figures of tasks that experts were trained on, in the order of the table. */
 export const SEEN_FIGURES = [
@@ -55,7 +56,8 @@ export interface SuiteValues {
  * - `routingAccuracy`: 1 where the row's largest weight went to an expert of its task, whatever its template;
  * - `random`: the mean over all experts, which is what a random one has on average;
  * - `oracle`: the best expert of each task; `bestSingle`: the one with the best mean over tasks; both cross-fitted, halves by instance;
- * - `majority`: the most frequent answer of the training rows, by exact match; where it is not known, cross-fitted on the same halves;
+ * - `majority`: the most frequent answer of the training rows, of each template where these have answers of their own, judged by the task's metric
+ *   as systems are; where it is not known, cross-fitted on the same halves;
  * - `chance`: the share of right choices; 0 without choices.
  * @returns undefined where the suite has no task
  * @throws CadreError `invalid-argument` for a task with fewer than two instances, or where a system has cells of some of the suite's tasks only.
@@ -304,20 +306,30 @@ function chanceByRow({ choices: shared, rows }: TaskRecord): number[] {
 }
 
 function majorityByRow(
-  { majority, rows }: TaskRecord,
+  { metric, choices, majority, majorityByTemplate = {}, rows }: TaskRecord,
   {
     instances,
     inFirstHalf,
   }: { readonly instances: readonly (readonly number[])[]; readonly inFirstHalf: readonly boolean[] },
 ): number[] {
-  const rowsOf = (half: boolean) =>
-    instances.flatMap((group, instance) => (inFirstHalf[instance] === half ? group.map((row) => at(rows, row)) : []));
-  const answers = [false, true].map((half) => majority ?? majorityClass(rowsOf(half)));
+  const fitted = [false, true].map((half) => {
+    const own = instances.flatMap((group, instance) =>
+      inFirstHalf[instance] === half ? group.map((row) => at(rows, row)) : [],
+    );
+    // Templates that share their choices share their answers too.
+    const groups = choices === undefined ? groupBy(own, ({ template }) => template) : new Map<string, typeof own>();
+    const byTemplate = new Map([...groups].map(([template, group]) => [template, majorityClass(group)]));
+    return { all: majorityClass(own), byTemplate };
+  });
+  const known = new Map(Object.entries(majorityByTemplate));
+  const score = textMetrics.get(metric);
   const values = rows.map(() => 0);
   instances.forEach((group, instance) => {
-    const prediction = at(answers, inFirstHalf[instance] ? 0 : 1);
+    const { all, byTemplate } = at(fitted, inFirstHalf[instance] ? 0 : 1);
     for (const row of group) {
-      values[row] = isCorrect({ prediction, targets: at(rows, row).targets }) ? 1 : 0;
+      const { template, targets } = at(rows, row);
+      const prediction = known.get(template) ?? majority ?? byTemplate.get(template) ?? all;
+      values[row] = score === undefined ? Number(isCorrect({ prediction, targets })) : score(prediction, targets);
     }
   });
   return values;

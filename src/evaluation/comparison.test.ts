@@ -7,7 +7,8 @@ import { type Comparison, compare, type SuiteComparison } from "./comparison.js"
 import { type FakeScorer, fakeHash, fakeResults, fakeTask } from "./comparison.test.helpers.js";
 import { crossFit, drawHalves } from "./cross-fit.js";
 import type { EvaluationResults, SystemName } from "./results-schema.js";
-import { type EvaluationTask, unlabelledRows } from "./results-task.js";
+import { type EvaluationTask, taskRecord, unlabelledRows } from "./results-task.js";
+import { rescoreWritten } from "./written-answers.js";
 
 const OPTIONS = { resamples: 400 };
 
@@ -337,6 +338,51 @@ test("majority, where the training rows are not known, is chosen on the other ha
   const { majority: _, ...task } = fakeTask("a", { suite: "unseen", instances: 10, label });
   const { unseen } = compare([await fakeResults({ tasks: [task], scorers: { base: guessing(1) } })], OPTIONS);
   expect(meanOf(unseen, "majority")).toBe(80);
+});
+
+test("majority is that of each template where templates have answers of their own, known or cross-fitted", async () => {
+  const label = (instance: number) => (instance < 8 ? 1 : 0);
+  const { majority: _, choices: __, ...task } = fakeTask("a", { suite: "unseen", instances: 10, templates: 2, label });
+  const rows = task.rows.map(({ targets, ...row }) => {
+    const inWords = (text: string) => (row.template === "0" ? text : `the answer is ${text}`);
+    return { ...row, targets: targets.map(inWords), choices: ["no", "yes"].map(inWords) };
+  });
+  const ofMajority = async (more: Partial<EvaluationTask>) => {
+    const results = await fakeResults({ tasks: [{ ...task, rows, ...more }], scorers: { base: guessing(1) } });
+    return meanOf(compare([results], OPTIONS).unseen, "majority");
+  };
+  expect(await ofMajority({})).toBe(80);
+  expect(await ofMajority({ majorityByTemplate: { "0": "no", "1": "the answer is yes" } })).toBe(50);
+  // One string for all rows, as results of older versions have it.
+  expect(await ofMajority({ majority: "yes" })).toBe(40);
+});
+
+test("written answers: the majority is judged as systems are, and all are judged by softer metrics too", async () => {
+  const answers = ["The red car.", "the red car", "a red car!", "two blue cars", "red"];
+  const task: EvaluationTask = {
+    ...{ name: "a", suite: "seen", metric: "exact match", majority: "red car" },
+    rows: answers.map((target, row) => ({ instance: `${row}`, template: "0", input: `${row}`, targets: [target] })),
+  };
+  const chosen = fakeTask("b", { suite: "seen", instances: 4 });
+  const fake = await fakeResults({ tasks: [chosen], scorers: { base: guessing(1) } });
+  const record = await taskRecord(task);
+  const [cell] = fake.cells;
+  if (cell === undefined) throw new Error("no cell");
+  const predictions = answers.map(() => "red");
+  const written = { ...cell, task: "a", taskSha256: record.sha256, predictions, scores: [0, 0, 0, 0, 1] };
+  const results = { ...fake, tasks: [record, ...fake.tasks], cells: [written, ...fake.cells] };
+  const { seen } = compare([results], OPTIONS);
+  expect(seen?.figures.find(({ name }) => name === "majority")?.perTask[0]?.mean).toBeCloseTo(60, 10);
+  const means = seen?.written?.map(({ metric, figures }) => [metric, ...figures.map(({ mean }) => mean.mean)]);
+  // "red" shares one of two words with three answers, and is one; by ROUGE-L, which keeps articles, one of three.
+  expect(means).toEqual([
+    ["exact match", expect.closeTo(20, 8), expect.closeTo(60, 8)],
+    ["token F1", expect.closeTo(60, 8), expect.closeTo((100 * (3 + 2 / 3)) / 5, 8)],
+    ["ROUGE-L", expect.closeTo((100 * (3 * 0.5 + 1)) / 5, 8), expect.closeTo((100 * (3 * 0.8 + 2 / 3)) / 5, 8)],
+  ]);
+  expect(seen?.written?.[0]?.figures.map(({ name }) => name)).toEqual(["base", "majority"]);
+  expect(compare([fake], OPTIONS).seen).not.toHaveProperty("written");
+  expect(() => rescoreWritten(results, "accuracy")).toThrow(/expected exact match, token F1, ROUGE-L, got "accuracy"/);
 });
 
 test("an evaluation that is not finished is refused, naming what is missing", async () => {

@@ -4,6 +4,7 @@ import { mean } from "../core/numbers.js";
 import { type BootstrapOptions, excludesZero, percentileInterval, resampledMeans } from "./bootstrap.js";
 import { type FigureName, type SuiteValues, suiteValues } from "./comparison-values.js";
 import type { EvaluationResults } from "./results-schema.js";
+import { rescoreWritten } from "./written-answers.js";
 
 /** A mean in percent with its interval. */
 export interface Figure {
@@ -41,6 +42,13 @@ export interface ComparedPair {
   readonly perTask: readonly DifferenceFigure[];
 }
 
+/** The same answers by one metric. */
+export interface WrittenFigures {
+  readonly metric: string;
+  /** Of what answers and of the majority; the mean over the suite's tasks with written answers. */
+  readonly figures: readonly Pick<ComparedFigure, "name" | "mean">[];
+}
+
 /** The comparison on the tasks of a suite. */
 export interface SuiteComparison {
   readonly tasks: readonly {
@@ -55,6 +63,8 @@ export interface SuiteComparison {
   readonly differences: readonly ComparedPair[];
   /** Percent of every expert (row) on every task (column), mean over seeds; null where it was not evaluated. */
   readonly experts: readonly { readonly label: string; readonly means: readonly (number | null)[] }[];
+  /** The tasks whose answers are written, by exact match, token F1 and ROUGE-L; absent without such tasks. */
+  readonly written?: readonly WrittenFigures[];
   /** The expert that most rows were routed to, and their share of all rows in percent, of the first seed: many wrong routes to one expert show here. */
   readonly mostPicked?: { readonly label: string; readonly share: number };
 }
@@ -87,6 +97,11 @@ const CLAIMS: Readonly<Record<"seen" | "unseen", readonly (readonly [FigureName,
   ],
 };
 
+/** What written answers are judged by, strictest first. */
+const WRITTEN_METRICS = ["exact match", "token F1", "ROUGE-L"];
+/** Figures that no metric of written answers changes. */
+const NOT_WRITTEN: ReadonlySet<FigureName> = new Set(["routingAccuracy", "chance"]);
+
 /** Figures of which a difference to the base says nothing. */
 const NOT_ANSWERS: ReadonlySet<FigureName> = new Set(["routingAccuracy"]);
 
@@ -103,10 +118,20 @@ export function compare(results: readonly EvaluationResults[], options: Bootstra
   expectSameQuestion(results);
   const { level = 0.95, seed = 0 } = options;
   const suites = (["seen", "unseen"] as const).flatMap((suite) => {
-    const values = results.flatMap((one) => suiteValues(one, { suite, seed }) ?? []);
-    return values.length === 0
-      ? []
-      : [[suite, compareSuite({ suite, values, results, options: { ...options, level } })] as const];
+    const compareAs = (judged: readonly EvaluationResults[]): SuiteComparison | undefined => {
+      const values = judged.flatMap((one) => suiteValues(one, { suite, seed }) ?? []);
+      return values.length === 0
+        ? undefined
+        : compareSuite({ suite, values, results: judged, options: { ...options, level } });
+    };
+    const compared = compareAs(results);
+    if (compared === undefined) return [];
+    const written = WRITTEN_METRICS.flatMap((metric): WrittenFigures[] => {
+      const { figures = [] } = compareAs(results.map((one) => rescoreWritten(one, metric))) ?? {};
+      const shown = figures.filter(({ name }) => !NOT_WRITTEN.has(name)).map(({ name, mean }) => ({ name, mean }));
+      return shown.length === 0 ? [] : [{ metric, figures: shown }];
+    });
+    return [[suite, { ...compared, ...(written.length === 0 ? {} : { written }) }] as const];
   });
   return { seeds: results.length, level, ...Object.fromEntries(suites) };
 }

@@ -87,6 +87,24 @@ test("the majority is that of the training rows, whatever the test rows say", ()
   expect(evaluationTaskOf(userTask(two(LETTERS, LETTERS)), options).task).not.toHaveProperty("majority");
 });
 
+test("templates with answers of their own have majorities of their own", () => {
+  const source = userTask([...train, ...two(LETTERS, LETTERS)]);
+  const inWords = (examples: readonly UserExample[]): UserExample[] =>
+    examples.map((example) =>
+      example.template === 0
+        ? example
+        : {
+            ...example,
+            targets: example.targets.map((target) => `letter ${target}`),
+            choices: ["letter x", "letter z"],
+          },
+    );
+  const splits = { ...source.splits, train: inWords(source.splits.train), test: inWords(source.splits.test) };
+  const task = evaluationTaskOf({ ...source, splits }, { suite: "seen", seed: 1 }).task;
+  expect(task).toMatchObject({ majorityByTemplate: { short: "z", long: "letter z" } });
+  expect(task).not.toHaveProperty("majority");
+});
+
 test("rows keep choices that differ; where a row has none, all are answered in writing", () => {
   const options = { suite: "seen", seed: 1 } as const;
   const differing = evaluationTaskOf(userTask(two(LETTERS, ["x", "w"])), options).task;

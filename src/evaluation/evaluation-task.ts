@@ -1,7 +1,7 @@
 import { at } from "../core/at.js";
 import { groupBy } from "../core/group-by.js";
 import { sampleIndices } from "../routing/sample.js";
-import type { UserTask } from "../tasks/user-task.js";
+import type { UserExample, UserTask } from "../tasks/user-task.js";
 import { majorityClass } from "./rank-classification.js";
 import type { EvaluationTask } from "./results-task.js";
 
@@ -23,7 +23,7 @@ export type EvaluationTaskResult =
 /**
  * What systems are judged on of a person's task: its test rows. Where every row has choices, answers are chosen among them (`accuracy`); else they
  * are written (`exact match`) for all rows, so that the rows of a task have one metric. Instances are called by the numbers of their rows, not by
- * their files, so that a folder may move; the majority is that of the training rows.
+ * their files, so that a folder may move; the majority is that of the training rows, of each template where these do not share their choices.
  * @returns no task where its test split has fewer than two instances: intervals resample instances, and best experts are chosen on one half of
  * them and judged on the other
  */
@@ -49,7 +49,7 @@ export function evaluationTaskOf(
       suite,
       metric: hasChoices ? "accuracy" : "exact match",
       ...(shared === undefined ? {} : { choices: shared }),
-      ...(splits.train.length === 0 ? {} : { majority: majorityClass(splits.train) }),
+      ...majorityOf(splits.train, { templates, shareAnswers: templates.length === 1 || shared !== undefined }),
       rows: examples.map(({ instance, template, input, targets, choices }) => ({
         instance: `${instance}`,
         template: at(templates, template).name,
@@ -58,5 +58,20 @@ export function evaluationTaskOf(
         ...(shared !== undefined || choices === undefined ? {} : { choices }),
       })),
     },
+  };
+}
+
+/** Templates of other choices say the same answer in other words: one answer for all rows would be wrong on most. */
+function majorityOf(
+  train: readonly UserExample[],
+  { templates, shareAnswers }: { readonly templates: UserTask["templates"]; readonly shareAnswers: boolean },
+): Pick<EvaluationTask, "majority" | "majorityByTemplate"> {
+  if (train.length === 0) return {};
+  if (shareAnswers) return { majority: majorityClass(train) };
+  const groups = [...groupBy(train, ({ template }) => template)];
+  return {
+    majorityByTemplate: Object.fromEntries(
+      groups.map(([template, own]) => [at(templates, template).name, majorityClass(own)]),
+    ),
   };
 }

@@ -10,7 +10,17 @@ export {
   type PairedInterval,
   pairedInterval,
 } from "./bootstrap.js";
-export { type ComparedFigure, type Comparison, compare, type DifferenceFigure, type Figure } from "./comparison.js";
+export { scoresPerByte } from "./choice-bytes.js";
+export {
+  type ComparedFigure,
+  type ComparedPair,
+  type Comparison,
+  compare,
+  type DifferenceFigure,
+  type Figure,
+  type SuiteComparison,
+} from "./comparison.js";
+export type { FigureName } from "./comparison-values.js";
 export { type Answer, bestChoice, chance, isCorrect, judge, majorityClass } from "./rank-classification.js";
 export type { EvaluationResults } from "./results-schema.js";
 export { exactMatch, rougeL, tokenF1 } from "./text-metrics.js";

@@ -4,17 +4,7 @@ import type { EncodedExample } from "../mixtures/encoded-example.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { type ChoiceCounts, distinctChoices, sumChoiceCounts } from "./choice-set.js";
 import type { EvaluationTask, JudgedTask } from "./results-task.js";
-import { exactMatch, rougeL, tokenF1 } from "./text-metrics.js";
-
-/** What an answer scores, 0 to 1. */
-type TextMetric = (answer: string, targets: readonly string[]) => number;
-
-/** By the names that tasks call them. */
-const TEXT_METRICS = new Map<string, TextMetric>([
-  ["exact match", exactMatch],
-  ["token F1", tokenF1],
-  ["ROUGE-L", (answer, targets) => rougeL(answer, targets)],
-]);
+import { type TextMetric, textMetrics } from "./text-metrics.js";
 
 /** A task's rows as models see them: tokens, and no hint of what is right. */
 export type Questions =
@@ -41,14 +31,14 @@ export type Questions =
  */
 export function encodeQuestions(task: EvaluationTask, tokenizer: Tokenizer): Questions {
   const { name, metric = "accuracy", rows } = task;
-  const textMetric = TEXT_METRICS.get(metric);
+  const textMetric = textMetrics.get(metric);
   if (textMetric !== undefined) {
     return { kind: "texts", inputs: rows.map(({ input }) => tokenizer.encode(input)), metric: textMetric };
   }
   if (metric !== "accuracy") {
     throw new CadreError(
       "invalid-argument",
-      `evaluation: task "${name}": expected the metric accuracy, ${[...TEXT_METRICS.keys()].join(", ")}, got "${metric}"`,
+      `evaluation: task "${name}": expected the metric accuracy, ${[...textMetrics.keys()].join(", ")}, got "${metric}"`,
     );
   }
   const known = new Map<string, Int32Array>();

@@ -70,6 +70,10 @@ export const taskRecordSchema = z.looseObject({
     .describe(
       "The most frequent answer of its training rows; without it, each half of the rows gets that of the other",
     ),
+  majorityByTemplate: z
+    .record(z.string(), z.string())
+    .exactOptional()
+    .describe("The same for each template, where templates have answers of their own"),
   choiceCounts: choiceCounts.exactOptional(),
   rows: z.array(row).min(1),
 });

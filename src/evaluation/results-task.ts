@@ -25,6 +25,8 @@ export interface EvaluationTask {
   readonly choices?: readonly string[];
   /** See `TaskRecord.majority`. */
   readonly majority?: string;
+  /** See `TaskRecord.majorityByTemplate`. */
+  readonly majorityByTemplate?: Readonly<Record<string, string>>;
   readonly rows: readonly EvaluationRow[];
 }
 
@@ -42,7 +44,7 @@ export function unlabelledRows({ choices: shared, rows }: EvaluationTask): Routi
 
 /** What results keep of a task: no inputs, but the hash of all that was asked and of what counts as right. */
 export async function taskRecord(task: EvaluationTask): Promise<TaskRecord> {
-  const { name, suite, metric = "accuracy", choices, majority, rows } = task;
+  const { name, suite, metric = "accuracy", choices, majority, majorityByTemplate, rows } = task;
   const content = [
     metric,
     choices ?? null,
@@ -62,6 +64,7 @@ export async function taskRecord(task: EvaluationTask): Promise<TaskRecord> {
     sha256: await sha256(new TextEncoder().encode(JSON.stringify(content))),
     ...(choices === undefined ? {} : { choices: [...choices] }),
     ...(majority === undefined ? {} : { majority }),
+    ...(majorityByTemplate === undefined ? {} : { majorityByTemplate: { ...majorityByTemplate } }),
     rows: rows.map(({ instance, template, targets, choices: own }) => ({
       instance,
       template,

@@ -2,19 +2,33 @@ import { l as longestCommonSubsequence } from "js-rouge";
 import { CadreError } from "../core/errors.js";
 import { porterStem } from "./porter-stem.js";
 
+/** What an answer scores against the accepted ones, 0 to 1. */
+export type TextMetric = (answer: string, references: readonly string[]) => number;
+
+/** The metrics of written answers by the names that tasks call them. */
+export const textMetrics: ReadonlyMap<string, TextMetric> = new Map<string, TextMetric>([
+  ["exact match", exactMatch],
+  ["token F1", tokenF1],
+  ["ROUGE-L", (answer, references) => rougeL(answer, references)],
+]);
+
 /**
  * 1 where the answer is one of the references, as SQuAD compares them (Rajpurkar et al. 2016): in lower case, without ASCII punctuation and
- * English articles, white space made one space; else 0.
+ * English articles, white space made one space; else 0. Of two texts of which that leaves nothing (`A`, `!!!`, an empty one) SQuAD would say that
+ * they are equal; here they must be so in lower case without white space around them, as an answer of nothing is not right where `!!!` is.
  * @throws CadreError `invalid-argument` without references.
  */
 export function exactMatch(answer: string, references: readonly string[]): number {
   const normalized = normalizeAnswer(answer);
-  return best("exactMatch", references, (reference) => (normalizeAnswer(reference) === normalized ? 1 : 0));
+  return best("exactMatch", references, (reference) => {
+    const expected = normalizeAnswer(reference);
+    return expected === "" ? wordlessMatch(answer, reference) : Number(expected === normalized);
+  });
 }
 
 /**
  * SQuAD's F1 over words, normalised as in `exactMatch`, from 0 to 1; a word counts as often as both have it. Of several references, the best.
- * Two texts without any words are equal, as in SQuAD 2.0.
+ * Where a text has no words, it is the exact match, which differs from SQuAD there.
  * @throws CadreError `invalid-argument` without references.
  */
 export function tokenF1(answer: string, references: readonly string[]): number {
@@ -22,7 +36,7 @@ export function tokenF1(answer: string, references: readonly string[]): number {
   return best("tokenF1", references, (reference) => {
     const expected = wordsOf(reference);
     if (found.length === 0 || expected.length === 0) {
-      return found.length === expected.length ? 1 : 0;
+      return wordlessMatch(answer, reference);
     }
     const left = new Map<string, number>();
     for (const word of expected) {
@@ -93,4 +107,8 @@ function wordsOf(text: string): string[] {
 
 function normalizeAnswer(text: string): string {
   return wordsOf(text).join(" ");
+}
+
+function wordlessMatch(answer: string, reference: string): number {
+  return Number(answer.trim().toLowerCase() === reference.trim().toLowerCase());
 }

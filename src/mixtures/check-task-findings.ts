@@ -1,4 +1,5 @@
 import { MAX_INFERRED_CHOICES } from "../tasks/infer-choices.js";
+import { quote } from "../tasks/row-values.js";
 import type { Finding, LengthCheck, TaskCheck, TemplateCheck } from "./task-check.js";
 
 /** A choice with fewer training rows is called rare. */
@@ -11,6 +12,10 @@ const WIDE_INTERVAL = 10;
 const MANY_CUT = 0.01;
 /** Names in a sentence. */
 const SHOWN = 5;
+/** Characters of a name. */
+const SHOWN_CHARACTERS = 40;
+/** Instances that intervals can resample, and best experts be chosen on; fewer cannot be judged. */
+const LEAST_TEST_ROWS = 2;
 
 /** What a newcomer should be told about a task, most important first. */
 export function findingsOf(
@@ -27,17 +32,14 @@ export function findingsOf(
 }
 
 function aboutRows(check: Omit<TaskCheck, "findings">, maxRows: number): Finding[] {
-  const { rows, badRows, splitRows, duplicates, conflictCount } = check;
+  const { badRows, rows, splitRows, duplicates, conflictCount, refusal } = check;
   const findings: Finding[] = [];
   if (badRows > 0) {
     findings.push(
       problem(`Bad rows, which are left out: ${badRows} of ${rows}. They are listed with file, line and reason.`),
     );
   }
-  if (splitRows.train === 0) {
-    const reason = rows === badRows ? "no row is good" : "no row is left for training";
-    findings.push(problem(`Nothing can be trained: ${reason}.`));
-  }
+  if (refusal !== undefined) findings.push(problem(`No expert can be trained: ${refusal}.`));
   if (conflictCount > 0) {
     findings.push(
       problem(
@@ -53,12 +55,12 @@ function aboutRows(check: Omit<TaskCheck, "findings">, maxRows: number): Finding
     );
   }
   if (splitRows.train > maxRows) {
-    findings.push(advice(`Of ${splitRows.train} training rows the default recipe takes ${maxRows}.`));
+    findings.push(advice(`Of ${splitRows.train} training rows the recipe takes ${maxRows}.`));
   }
   return findings;
 }
 
-function aboutSplits({ splitRows, leakCount, nearLeakCount }: Omit<TaskCheck, "findings">): Finding[] {
+function aboutSplits({ splitRows, leakCount, nearLeakCount, refusal }: Omit<TaskCheck, "findings">): Finding[] {
   const findings: Finding[] = [];
   if (leakCount > 0) {
     findings.push(
@@ -74,14 +76,13 @@ function aboutSplits({ splitRows, leakCount, nearLeakCount }: Omit<TaskCheck, "f
       ),
     );
   }
-  if (splitRows.train === 0) return findings;
-  if (splitRows.validation === 0) {
+  if (refusal !== undefined) return findings;
+  if (splitRows.test < LEAST_TEST_ROWS) {
     findings.push(
-      problem("No validation rows: training cannot tell when it is good. Give at least three different inputs."),
+      problem(
+        `Too few test rows (${splitRows.test}): the result cannot be judged. Give at least ${LEAST_TEST_ROWS}, or more rows to take them from.`,
+      ),
     );
-  }
-  if (splitRows.test === 0) {
-    findings.push(problem("No test rows: nothing can be said about the result. Give at least three different inputs."));
     return findings;
   }
   const half = (100 * 1.96 * 0.5) / Math.sqrt(splitRows.test);
@@ -100,10 +101,12 @@ function aboutAnswers(template: TemplateCheck, check: Omit<TaskCheck, "findings"
   const { labels, choices, distinctTargets, choicesFrom } = template;
   const prefix = prefixOf(template, check);
   const findings: Finding[] = [];
-  if (distinctTargets === 1 && check.rows > check.badRows) {
-    findings.push(
-      problem(`${prefix}All rows have the same answer, so there is nothing to learn. Add rows with other answers.`),
-    );
+  if (distinctTargets === 1) {
+    if (check.refusal === undefined) {
+      findings.push(
+        problem(`${prefix}All rows have the same answer, so there is nothing to learn. Add rows with other answers.`),
+      );
+    }
     return findings;
   }
   if (choices === undefined) {
@@ -125,7 +128,7 @@ function aboutAnswers(template: TemplateCheck, check: Omit<TaskCheck, "findings"
       const percent = Math.round(100 * share);
       findings.push(
         advice(
-          `${prefix}${quoted(label)} is the answer of ${percent} % of the rows, so always saying it is right as often. Compare accuracies with that; more rows of the other answers help.`,
+          `${prefix}${quote(label, { most: SHOWN_CHARACTERS })} is the answer of ${percent} % of the rows, so always saying it is right as often. Compare accuracies with that; more rows of the other answers help.`,
         ),
       );
     }
@@ -163,7 +166,7 @@ function aboutAnswers(template: TemplateCheck, check: Omit<TaskCheck, "findings"
 }
 
 function aboutLengths(template: TemplateCheck, check: Omit<TaskCheck, "findings">): Finding[] {
-  const { inputTokens, targetTokens, choices } = template;
+  const { inputTokens, targetTokens, targetTokensOf } = template;
   const prefix = prefixOf(template, check);
   const findings: Finding[] = [];
   if (shareCut(inputTokens) >= MANY_CUT) {
@@ -173,11 +176,10 @@ function aboutLengths(template: TemplateCheck, check: Omit<TaskCheck, "findings"
       ),
     );
   }
-  if (targetTokens.cut > 0) {
-    const what = choices === undefined ? "the answers" : "the rows' choices together";
+  if (targetTokens.cut > 0 && targetTokensOf === "answer") {
     findings.push(
       advice(
-        `${prefix}${percentCut(targetTokens)} of ${what} are longer than ${targetTokens.limit} tokens, and their end is cut. Shorten them.`,
+        `${prefix}${percentCut(targetTokens)} of the answers are longer than ${targetTokens.limit} tokens, and their end is cut. Shorten them.`,
       ),
     );
   }
@@ -223,12 +225,11 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
-}
-
 function listed(texts: readonly string[]): string {
-  const shown = texts.slice(0, SHOWN).map(quoted).join(", ");
+  const shown = texts
+    .slice(0, SHOWN)
+    .map((text) => quote(text, { most: SHOWN_CHARACTERS }))
+    .join(", ");
   return texts.length > SHOWN ? `${shown} and ${texts.length - SHOWN} more` : shown;
 }
 

@@ -1,17 +1,21 @@
 import { expect, test } from "vitest";
 import { createUserTaskBuilder, type UserTaskOptions } from "../tasks/build-user-task.js";
 import { createByteTokenizer } from "../tokenizers/byte-tokenizer.js";
-import { checkTask } from "./check-task.js";
+import { type CheckTaskOptions, checkTask } from "./check-task.js";
 import type { TaskCheck } from "./task-check.js";
 
 const tokenizer = await createByteTokenizer();
 
 type Row = Readonly<Record<string, unknown>>;
 
-function check(rows: readonly Row[], options: Partial<UserTaskOptions> = {}, maxRows = 5000): TaskCheck {
+function check(
+  rows: readonly Row[],
+  options: Partial<UserTaskOptions> = {},
+  { maxRows = 5000, ...asked }: Partial<CheckTaskOptions> = {},
+): TaskCheck {
   const builder = createUserTaskBuilder("task", { seed: 1, ...options });
   for (const [index, row] of rows.entries()) builder.addRow(row, { file: "f", line: index + 1 });
-  const limits = { inputLength: 16, targetLength: 12, maxRows };
+  const limits = { inputLength: 16, targetLength: 12, learnsChoices: true, maxRows, ...asked };
   return checkTask(builder.finish(["f"]), { tokenizer, ...limits });
 }
 
@@ -101,16 +105,27 @@ test("repeats that differ in another split are no duplicates", () => {
 
 test.each<[string, "problem" | "advice", TaskCheck, RegExp]>([
   ["bad rows", "problem", check([...rows(20), { text: "a" }]), /^Bad rows, which are left out: 1 of 21\./],
-  ["only bad rows", "problem", check([{ text: "a" }]), /Nothing can be trained: no row is good/],
-  ["one row", "problem", check(rows(1)), /No validation rows/],
-  ["two rows", "problem", check(rows(2)), /No test rows/],
+  [
+    "only bad rows",
+    "problem",
+    check([{ text: "a" }]),
+    /^No expert can be trained: expected rows to train on .*got 0 and 0 beside 1 bad rows; add rows\.$/,
+  ],
+  ["one row", "problem", check(rows(1)), /^No expert can be trained: .*others for validation, got 1 and 0/],
+  ["two rows", "problem", check(rows(2)), /^No expert can be trained: .*different answers, found "(yes|no)" in all 1;/],
+  ["one test row", "problem", check(rows(8)), /^Too few test rows \(1\): the result cannot be judged/],
   [
     "rows for judging alone",
     "problem",
     check(rows(3).map((row) => ({ ...row, split: "test" }))),
-    /no row is left for training/,
+    /^No expert can be trained: .*got 0 and 0/,
   ],
-  ["one label", "problem", check(rows(30, () => "yes")), /same answer, so there is nothing to learn/],
+  [
+    "one label",
+    "problem",
+    check(rows(30, () => "yes")),
+    /^No expert can be trained: expected training rows with different answers, found "yes" in all \d+;/,
+  ],
   ["few test rows", "advice", check(rows(60)), /an accuracy measured on so few can be off by \d+ percentage points/],
   ["few rows with labels", "advice", check(rows(8)), /2 different answers in few rows/],
   [
@@ -152,12 +167,12 @@ test.each<[string, "problem" | "advice", TaskCheck, RegExp]>([
   ],
   [
     "long choices",
-    "advice",
+    "problem",
     check(rows(40, (index) => ["a long choice", "another"][index % 2])),
-    /choices together are longer than 12/,
+    /^No expert can be trained: f: line \d+: expected choices of at most 12 tokens together, got 22 in 2 choices; shorten/,
   ],
   ["unused fields", "advice", check(rows(40).map((row) => ({ ...row, id: 1 }))), /Not used: the field "id"/],
-  ["more rows than are trained on", "advice", check(rows(100), {}, 50), /the default recipe takes 50/],
+  ["more rows than are trained on", "advice", check(rows(100), {}, { maxRows: 50 }), /the recipe takes 50/],
 ])("%s", (_name, level, result, message) => {
   expect(texts(result, level).some((text) => message.test(text))).toBe(true);
 });
@@ -168,4 +183,58 @@ test("each template is measured, and named in what is said of it", () => {
   expect(result.templates.map(({ inputTokens }) => inputTokens.cut)).toEqual([0, 50]);
   expect(Object.values(result.splitRows).reduce((sum, count) => sum + count)).toBe(50);
   expect(texts(result, "advice").some((text) => text.startsWith("long: 100 % of the inputs"))).toBe(true);
+});
+
+test("answers that contradict across splits are found although the training row is left out", () => {
+  const result = check([
+    ...rows(10).map((row) => ({ ...row, split: "train" })),
+    { text: "both", label: "yes", split: "train" },
+    { text: "v", label: "no", split: "validation" },
+    { text: " both", label: "no", split: "test" },
+    { text: "t", label: "no", split: "test" },
+  ]);
+  expect(result).toMatchObject({ leakCount: 1, conflictCount: 1, splitRows: { train: 10, validation: 1, test: 2 } });
+  expect(result.conflicts).toEqual([
+    {
+      input: "both",
+      answers: [
+        { target: "no", place: { file: "f", line: 13 } },
+        { target: "yes", place: { file: "f", line: 11 } },
+      ],
+    },
+  ]);
+  expect(result.leaks).toEqual([
+    { split: "train", place: { file: "f", line: 11 }, of: { split: "test", place: { file: "f", line: 13 } } },
+  ]);
+});
+
+test("a recipe that learns the answer alone does not mind long choices, and its answers are measured alone", () => {
+  const labels = ["a long choice", "another"];
+  const result = check(
+    rows(40, (index) => labels[index % 2]),
+    {},
+    { learnsChoices: false },
+  );
+  expect(result.refusal).toBeUndefined();
+  expect(result.templates[0]).toMatchObject({ targetTokensOf: "answer", targetTokens: { longest: 14, cut: 20 } });
+  expect(texts(result, "advice").join("\n")).toMatch(/50 % of the answers are longer than 12 tokens/);
+});
+
+test("choices that could not be scored are refused whatever the recipe, with the row", () => {
+  const choices = ["x".repeat(3000), "y".repeat(3000)];
+  const long = rows(40).map((row, index) => ({ ...row, label: choices[index % 2], choices }));
+  expect(check(long, {}, { learnsChoices: false }).refusal).toMatch(
+    /^f: line \d+: expected choices of at most 4096 tokens together, got 6002 in 2 choices; shorten them$/,
+  );
+});
+
+test("a training split with one answer is refused although the other splits have more", () => {
+  const result = check([
+    ...rows(30, () => "yes").map((row) => ({ ...row, split: "train" })),
+    { text: "v", label: "no", split: "validation" },
+    { text: "t", label: "no", split: "test" },
+    { text: "u", label: "yes", split: "test" },
+  ]);
+  expect(result.refusal).toMatch(/found "yes" in all 30/);
+  expect(texts(result, "problem").filter((text) => text.startsWith("No expert can be trained"))).toHaveLength(1);
 });

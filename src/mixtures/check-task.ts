@@ -1,6 +1,7 @@
 import { at } from "../core/at.js";
 import {
   countProblems,
+  countRows,
   type Leak,
   type RowPlace,
   SPLITS,
@@ -9,8 +10,8 @@ import {
   type UserTask,
   type UserTaskTemplate,
 } from "../tasks/user-task.js";
-import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { findingsOf } from "./check-task-findings.js";
+import { type TrainableOptions, whyNotTrainable } from "./check-task-trainable.js";
 import { createNearKey } from "./near-key.js";
 import type { LabelCount, LengthCheck, TaskCheck, TemplateCheck } from "./task-check.js";
 
@@ -21,12 +22,10 @@ const MAX_MEASURED_CHARACTERS = 2 ** 24;
 /** Conflicts and leaks that are listed; all are counted. */
 const MAX_LISTED = 100;
 
-/** Lengths at which training cuts, in tokens. */
-export interface CheckTaskOptions {
-  readonly tokenizer: Tokenizer;
+/** How the task would be trained on. */
+export interface CheckTaskOptions extends TrainableOptions {
+  /** Most tokens of an input; of longer ones the end is cut. */
   readonly inputLength: number;
-  /** Of the answer, or of all choices of a row together. */
-  readonly targetLength: number;
   /** Most rows of a task that are trained on. */
   readonly maxRows: number;
 }
@@ -36,6 +35,7 @@ export function checkTask(task: UserTask, options: CheckTaskOptions): TaskCheck 
   const { conflictCount, conflicts, duplicates } = findRepeats(task);
   const nearLeaks = findNearLeaks(task);
   const badRows = countProblems(task);
+  const refusal = whyNotTrainable({ ...task.splits, badRows }, options);
   const checked: Omit<TaskCheck, "findings"> = {
     name: task.name,
     files: task.files,
@@ -43,7 +43,7 @@ export function checkTask(task: UserTask, options: CheckTaskOptions): TaskCheck 
     badRows,
     problemCounts: task.problemCounts,
     problems: task.problems,
-    splitRows: bySplit((split) => firstExamples(task, split).length),
+    splitRows: bySplit((split) => countRows(task.splits[split])),
     splitFrom: task.splitFrom,
     splitsMade: task.splitsMade,
     templates: task.templates.map((template, index) => checkTemplate(task, { template, index, options })),
@@ -51,10 +51,11 @@ export function checkTask(task: UserTask, options: CheckTaskOptions): TaskCheck 
     conflictCount,
     conflicts,
     leakCount: task.leaks.length,
-    leaks: task.leaks.slice(0, MAX_LISTED),
+    leaks: task.leaks.slice(0, MAX_LISTED).map(({ split, place, of }) => ({ split, place, of })),
     nearLeakCount: nearLeaks.length,
     nearLeaks: nearLeaks.slice(0, MAX_LISTED),
     unusedFields: task.unusedFields,
+    ...(refusal === undefined ? {} : { refusal }),
   };
   return { ...checked, findings: findingsOf(checked, options) };
 }
@@ -68,8 +69,14 @@ function bySplit(count: (split: SplitName) => number): Record<SplitName, number>
   return { train: count("train"), validation: count("validation"), test: count("test") };
 }
 
+/** Rows that were taken out of a split count too: their answers may contradict those of the rows that stay. */
 function findRepeats(task: UserTask): Pick<TaskCheck, "conflictCount" | "conflicts" | "duplicates"> {
   const answersOf = new Map<string, Map<string, RowPlace>>();
+  const note = (key: string, target: string, place: RowPlace) => {
+    const answers = answersOf.get(key) ?? new Map<string, RowPlace>();
+    if (!answers.has(target)) answers.set(target, place);
+    answersOf.set(key, answers);
+  };
   let duplicates = 0;
   for (const split of SPLITS) {
     const seen = new Set<string>();
@@ -79,11 +86,10 @@ function findRepeats(task: UserTask): Pick<TaskCheck, "conflictCount" | "conflic
       const whole = JSON.stringify([key, target]);
       if (seen.has(whole)) duplicates++;
       seen.add(whole);
-      const answers = answersOf.get(key) ?? new Map<string, RowPlace>();
-      if (!answers.has(target)) answers.set(target, place);
-      answersOf.set(key, answers);
+      note(key, target, place);
     }
   }
+  for (const { input, targets, place } of task.leaks) note(input.trim(), targets.join("\n"), place);
   const conflicting = [...answersOf].filter(([, answers]) => answers.size > 1);
   return {
     duplicates,
@@ -131,7 +137,8 @@ function checkTemplate(
       ...bySplit((split) => counts.get(split)?.get(label) ?? 0),
     }),
   );
-  return { ...template, labels, ...measure(examples, options) };
+  const targetTokensOf = options.learnsChoices && examples.some(({ choices }) => choices) ? "choices" : "answer";
+  return { ...template, labels, targetTokensOf, ...measure(examples, options) };
 }
 
 function countLabels(examples: readonly UserExample[]): Map<string, number> {
@@ -145,7 +152,7 @@ function countLabels(examples: readonly UserExample[]): Map<string, number> {
 
 function measure(
   examples: readonly UserExample[],
-  { tokenizer, inputLength, targetLength }: CheckTaskOptions,
+  { tokenizer, inputLength, targetLength, learnsChoices }: CheckTaskOptions,
 ): Pick<TemplateCheck, "inputTokens" | "targetTokens"> {
   const inputs: number[] = [];
   const targets: number[] = [];
@@ -154,7 +161,8 @@ function measure(
   const step = Math.max(1, examples.length / MAX_MEASURED);
   let characters = 0;
   for (let index = 0; Math.floor(index) < examples.length && characters < MAX_MEASURED_CHARACTERS; index += step) {
-    const { input, targets: answers, choices } = at(examples, Math.floor(index));
+    const { input, targets: answers, choices: all } = at(examples, Math.floor(index));
+    const choices = learnsChoices ? all : undefined;
     characters += input.length;
     inputs.push(lengthOf([input]));
     const length = (choices && lengthOfChoices.get(choices)) ?? lengthOf(choices ?? answers.slice(0, 1));

@@ -15,7 +15,7 @@ export interface LengthCheck {
   readonly percentile95: number;
   readonly longest: number;
   readonly limit: number;
-  /** Measured ones above the limit: of these the end is cut. */
+  /** Measured ones above the limit: of an input or an answer the end is cut, choices are refused. */
   readonly cut: number;
 }
 
@@ -29,7 +29,8 @@ export interface TemplateCheck extends UserTaskTemplate {
   /** For each choice, where all rows share them; else empty. */
   readonly labels: readonly LabelCount[];
   readonly inputTokens: LengthCheck;
-  /** Of the answer, or of all its choices together, which share their room. */
+  /** Whether `targetTokens` are those of the answer, or of a row's choices together, which share their room where they are learned. */
+  readonly targetTokensOf: "answer" | "choices";
   readonly targetTokens: LengthCheck;
 }
 
@@ -56,7 +57,7 @@ export interface TaskCheck {
   readonly templates: readonly TemplateCheck[];
   /** Rows that repeat input and answer of an earlier row of their split. */
   readonly duplicates: number;
-  /** Inputs that occur with different answers, the first 100 listed. */
+  /** Inputs that occur with different answers, also in different splits; the first 100 listed. */
   readonly conflictCount: number;
   readonly conflicts: readonly Conflict[];
   /** Rows that were taken out, as an equal input judges them; the first 100 listed. */
@@ -66,5 +67,7 @@ export interface TaskCheck {
   readonly nearLeakCount: number;
   readonly nearLeaks: readonly Leak[];
   readonly unusedFields: readonly string[];
+  /** Why no expert can be trained on the task; absent where one can. */
+  readonly refusal?: string;
   readonly findings: readonly Finding[];
 }

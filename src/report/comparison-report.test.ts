@@ -84,6 +84,20 @@ test("tasks of different metrics have scores in common", async () => {
   expect([second(seen), second(unseen)]).toEqual(["score", "accuracy"]);
 });
 
+test("written answers stand in a table of all three metrics", async () => {
+  const written: EvaluationTask = { ...fakeTask("titles", { suite: "seen", instances: 10 }), metric: "exact match" };
+  const fake = await fakeResults({ tasks: [written], scorers: { base: rightIn(0.5) } });
+  const [section] = comparisonReport(compare([fake], { resamples: 50 }), { title: "t" }).sections;
+  const tables = section?.blocks.flatMap((block) => (block.type === "table" ? [block] : [])) ?? [];
+  const found = tables.find(({ caption }) => caption?.startsWith("Written answers"));
+  expect(found?.columns.map(({ title }) => title)).toEqual(["system", "exact match", "token F1", "ROUGE-L"]);
+  expect(found?.rows.map(([name, ...cells]) => [name, cells.length])).toEqual([
+    ["base", 3],
+    ["majority class", 3],
+  ]);
+  expect(JSON.stringify(one)).not.toContain("Written answers");
+});
+
 test("several seeds are counted, and two are said to be too few", async () => {
   const seeds = await Promise.all([0, 1, 2].map(results));
   const shown = (count: number) =>

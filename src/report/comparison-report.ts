@@ -95,6 +95,7 @@ function suiteSection(title: string, suite: SuiteComparison, comparison: Compari
       { type: "text", text: howSure(suite, comparison) },
       ...claimsTable(suite),
       tasksTable(suite),
+      ...writtenTable(suite),
       ...bars(suite),
       ...heatMap(suite),
     ],
@@ -181,6 +182,28 @@ function tasksTable({ figures, differences, tasks }: SuiteComparison): TableBloc
       ];
     }),
   };
+}
+
+/** Where answers are written, exact match alone says little of longer ones. */
+function writtenTable({ written = [] }: SuiteComparison): Block[] {
+  const names = written[0]?.figures.map(({ name }) => name) ?? [];
+  if (names.length === 0) {
+    return [];
+  }
+  return [
+    {
+      type: "table",
+      caption: "Written answers: the same answers by stricter and softer metrics, in percent",
+      columns: [{ title: "system" }, ...written.map(({ metric }) => ({ title: metric, digits: 1 }))],
+      rows: names.map((name): Cell[] => [
+        TITLES[name],
+        ...written.map(({ figures }) => {
+          const found = figures.find((figure) => figure.name === name);
+          return found === undefined ? null : estimate(found.mean);
+        }),
+      ]),
+    },
+  ];
 }
 
 function bars({ figures, tasks }: SuiteComparison): BarsBlock[] {

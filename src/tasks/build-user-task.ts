@@ -175,7 +175,10 @@ export function createUserTaskBuilder(
         instances: good.length,
         problems: problems.sort((a, b) => orderOf(a) - orderOf(b) || a.line - b.line),
         problemCounts,
-        leaks: [...leaks.values()],
+        leaks: [...leaks].map(([index, leak]) => {
+          const { input, targets } = at(at(good, index).shown, 0);
+          return { ...leak, input, targets };
+        }),
         unusedFields: [...unusedFields].sort(),
       };
     },

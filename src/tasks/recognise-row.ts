@@ -1,6 +1,6 @@
 import { readMessages } from "./messages-row.js";
 import { END_MARK } from "./prompt-completion.js";
-import { describe, isThere, type RawRow, textOf, textsOf } from "./row-values.js";
+import { cutText, describe, isThere, type RawRow, textOf, textsOf } from "./row-values.js";
 import type { Problem } from "./user-task.js";
 
 /** Field names, in lower case, that are known to hold the input. */
@@ -13,6 +13,10 @@ const TARGET_NAMES: ReadonlySet<string> = new Set(
     " ",
   ),
 );
+/** Those of them that SetFit and the Hub's classification sets put beside {@link NUMBERED_NAMES}: the label in words. */
+const WORDED_NAMES: ReadonlySet<string> = new Set(["label_text", "label_name"]);
+/** The number of a label that {@link WORDED_NAMES} write out. */
+const NUMBERED_NAMES: ReadonlySet<string> = new Set(["label", "labels"]);
 /** Field names that hold a part of an input of several parts, which only a template can put together. */
 const PART_NAMES: ReadonlySet<string> = new Set(
   "context passage premise hypothesis sentence1 sentence2 question1 question2 text1 text2 text_a text_b".split(" "),
@@ -39,8 +43,12 @@ export interface RowTarget {
   readonly targets: readonly string[];
 }
 
-/** Sorts a row's fields by their names; upper and lower case and white space around a name do not matter. Fields that are null do not count. */
+/**
+ * Sorts a row's fields by their names; upper and lower case and white space around a name do not matter. Fields that are null do not count. Where a
+ * label stands in words beside its number (`label_text`, `label_name`), the number is no target: also where the words are null, lest a task mix both.
+ */
 export function fieldsOf(row: RawRow): RowFields {
+  const hasWords = Object.keys(row).some((key) => WORDED_NAMES.has(nameOf(key)));
   const inputs: string[] = [];
   const targets: string[] = [];
   const parts: string[] = [];
@@ -48,7 +56,8 @@ export function fieldsOf(row: RawRow): RowFields {
   const single: { messages?: string; choices?: string; split?: string } = {};
   for (const [key, value] of Object.entries(row)) {
     if (!isThere(value)) continue;
-    const name = key.trim().toLowerCase();
+    const name = nameOf(key);
+    if (hasWords && NUMBERED_NAMES.has(name)) continue;
     if (INPUT_NAMES.has(name)) inputs.push(key);
     else if (TARGET_NAMES.has(name)) targets.push(key);
     else if (PART_NAMES.has(name)) parts.push(key);
@@ -68,8 +77,9 @@ export function readPlainRow(
   const { inputs, parts, messages } = fields;
   if (messages !== undefined && inputs.length === 0 && fields.targets.length === 0) return readMessages(row[messages]);
   const [name] = inputs;
-  if (name === undefined && parts.length === 0)
-    return missing("input", "input, text, prompt, question or messages", row);
+  if (name === undefined && parts.length === 0) {
+    return nothingIn(row, "input") ?? missing("input", "input, text, prompt, question or messages", row);
+  }
   if (name === undefined || inputs.length + parts.length > 1 || messages !== undefined) {
     return ambiguous("input", [...inputs, ...parts, ...(messages === undefined ? [] : [messages])], fields);
   }
@@ -82,7 +92,9 @@ export function readPlainRow(
 /** The accepted answers of a row: one field of a known name that holds a text, or a list of texts. */
 export function readTarget(row: RawRow, fields: RowFields): RowTarget | { readonly problem: Problem } {
   const [name, ...others] = fields.targets;
-  if (name === undefined) return missing("target", "target, label, completion, output or answer", row);
+  if (name === undefined) {
+    return nothingIn(row, "target") ?? missing("target", "target, label, completion, output or answer", row);
+  }
   if (others.length > 0) return ambiguous("target", fields.targets, fields);
   const value = row[name];
   const list = textsOf(value);
@@ -90,7 +102,7 @@ export function readTarget(row: RawRow, fields: RowFields): RowTarget | { readon
   for (const item of list ?? [value]) {
     const text = textOf(item, name);
     if ("problem" in text) return text;
-    texts.push(name.trim().toLowerCase() === "completion" ? withoutEndMark(text.text) : text.text.trim());
+    texts.push(nameOf(name) === "completion" ? withoutEndMark(text.text) : text.text.trim());
   }
   const targets = [...new Set(texts.filter((text) => text !== ""))];
   if (targets.length > 0) return { targets };
@@ -124,6 +136,19 @@ function withoutEndMark(text: string): string {
   return (trimmed.endsWith(END_MARK) ? trimmed.slice(0, -END_MARK.length) : trimmed).trim();
 }
 
+function nameOf(key: string): string {
+  return key.trim().toLowerCase();
+}
+
+/** A row whose field for the input or the target is there and null. */
+function nothingIn(row: RawRow, what: "input" | "target"): { readonly problem: Problem } | undefined {
+  const names = what === "input" ? INPUT_NAMES : TARGET_NAMES;
+  const [found] = Object.entries(row).filter(([key, value]) => names.has(nameOf(key)) && !isThere(value));
+  if (found === undefined) return undefined;
+  const expected = what === "input" ? "an input" : "an answer";
+  return { problem: { kind: `empty-${what}`, problem: `${found[0]}: expected ${expected}, found ${found[1]}` } };
+}
+
 function missing(what: string, names: string, row: RawRow): { readonly problem: Problem } {
   const keys = Object.keys(row);
   const found = keys.length === 0 ? "none" : `the fields ${shownNames(keys)}`;
@@ -143,6 +168,6 @@ function ambiguous(
 }
 
 function shownNames(names: readonly string[]): string {
-  const shown = names.slice(0, 8).map((name) => (name.length > 40 ? `${name.slice(0, 40)}…` : name));
+  const shown = names.slice(0, 8).map((name) => cutText(name, 40));
   return `${shown.join(", ")}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ""}`;
 }

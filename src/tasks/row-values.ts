@@ -10,6 +10,8 @@ export type TextOrProblem = { readonly text: string } | { readonly problem: Prob
 const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Characters of a value that a message shows. */
 const SHOWN = 60;
+/** What a terminal obeys or hides: control characters, half characters, line separators, marks that turn the direction of writing. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Whether a field is there: null and NaN stand for nothing, as in tables with optional columns. */
 export function isThere(value: unknown): boolean {
@@ -44,9 +46,23 @@ export function describe(value: unknown): string {
   return quote(String(value));
 }
 
-/** A text in quotes, cut where it is long. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
+/**
+ * A text of someone's data in quotes, safe for a terminal, cut where it is long.
+ * @param options.most Characters (code points) that are shown; default 60.
+ */
+export function quote(text: string, { most = SHOWN }: { readonly most?: number } = {}): string {
+  return printable(JSON.stringify(cutText(text, most)));
+}
+
+/** A text cut behind so many characters (code points) where it is longer, with `…` at its end; no character is halved. */
+export function cutText(text: string, most = SHOWN): string {
+  const characters = [...text.slice(0, 2 * most + 1)];
+  return characters.length > most ? `${characters.slice(0, most).join("")}…` : text;
+}
+
+/** A line for a terminal: control characters and marks that turn the direction of writing become `\u001b` and the like. */
+export function printable(line: string): string {
+  return line.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function plainText(value: unknown): string | undefined {

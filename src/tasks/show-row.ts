@@ -128,6 +128,9 @@ function checkChoices(choices: readonly string[]): readonly string[] {
 }
 
 function listChoices(choices: readonly string[]): string {
-  const shown = choices.slice(0, SHOWN_CHOICES).map(quote).join(", ");
+  const shown = choices
+    .slice(0, SHOWN_CHOICES)
+    .map((choice) => quote(choice))
+    .join(", ");
   return choices.length > SHOWN_CHOICES ? `${shown} and ${choices.length - SHOWN_CHOICES} more` : shown;
 }

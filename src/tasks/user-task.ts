@@ -95,6 +95,14 @@ export interface Leak {
   readonly of: { readonly split: SplitName; readonly place: RowPlace };
 }
 
+/** A row that was taken out, with what it says: its answer may differ from that of the row that stays. */
+export interface LeftOutRow extends Leak {
+  /** By the first template. */
+  readonly input: string;
+  /** By the first template. */
+  readonly targets: readonly string[];
+}
+
 /** A task of a person's own files, ready to train and to judge. */
 export interface UserTask {
   readonly name: string;
@@ -115,9 +123,14 @@ export interface UserTask {
   /** All bad rows by kind. */
   readonly problemCounts: Readonly<Partial<Record<ProblemKind, number>>>;
   /** Rows that were taken out of a split; they are among the good rows. */
-  readonly leaks: readonly Leak[];
+  readonly leaks: readonly LeftOutRow[];
   /** Fields that some rows have and nothing reads, by name. */
   readonly unusedFields: readonly string[];
+}
+
+/** Rows of a split; examples are more where a task has several templates. */
+export function countRows(examples: readonly UserExample[]): number {
+  return new Set(examples.map(({ instance }) => instance)).size;
 }
 
 /** Bad rows of a task. */

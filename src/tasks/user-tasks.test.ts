@@ -31,6 +31,8 @@ test.each<[RawRow, string, string[]]>([
   [{ text: "a", label: 3 }, "a", ["3"]],
   [{ text: "a", label: false, answer: null }, "a", ["false"]],
   [{ text: 1.5, label: 0 }, "1.5", ["0"]],
+  [{ text: "a", label: 1, label_text: "good" }, "a", ["good"]],
+  [{ Text: "a", Label_Name: "good", LABEL: 1 }, "a", ["good"]],
 ])("%j is recognised", (row, input, targets) => {
   expect(only(row)).toEqual([input, targets, undefined]);
 });
@@ -79,8 +81,21 @@ test.each<[string, unknown, string, string]>([
 
 test.each<[string, RawRow, string, RegExp]>([
   ["no input", { foo: "a", label: "b" }, "missing-field", /holds the input .* found the fields foo, label/],
-  ["null", { text: null, label: "b" }, "missing-field", /input/],
-  ["not a number", { text: Number.NaN, label: "b" }, "missing-field", /input/],
+  ["null", { text: null, label: "b" }, "empty-input", /^text: expected an input, found null$/],
+  ["not a number", { text: Number.NaN, label: "b" }, "empty-input", /found NaN/],
+  ["a null label", { text: "a", label: null }, "empty-target", /^label: expected an answer, found null$/],
+  [
+    "a label in words that is null beside its number",
+    { text: "a", label: 1, label_text: null },
+    "empty-target",
+    /^label_text: expected an answer, found null$/,
+  ],
+  [
+    "two labels in words",
+    { text: "a", label_text: "b", label_name: "c" },
+    "ambiguous-fields",
+    /label_text, label_name/,
+  ],
   ["no target", { text: "a" }, "missing-field", /holds the target/],
   ["nothing", {}, "missing-field", /found none/],
   [
@@ -128,6 +143,13 @@ test.each<[string, RawRow, string, RegExp]>([
   expect(task.instances).toBe(1);
   expect(countProblems(task)).toBe(1);
   expect(() => build([row], { strict: true })).toThrow(/^f\.jsonl: line 1: /);
+});
+
+test("the number of a label that stands there in words is no unused field, and a template may use it", () => {
+  const row = { text: "a", label: 1, label_text: "good" };
+  expect(build([row]).unusedFields).toEqual([]);
+  const templates = [{ text: "{{ text }} ||| {{ answer_choices[label] }}", answerChoices: "No ||| Yes" }];
+  expect(only(row, { templates })).toEqual(["a", ["Yes"], ["No", "Yes"]]);
 });
 
 test("fields that nothing reads are named", () => {
@@ -230,7 +252,7 @@ test.each<[string, string, string | undefined, RawRow, string, RegExp]>([
     "missing-field",
     /field b,.*found a/,
   ],
-  ["null", "{{ a }} ||| {{ b }}", undefined, { a: null, b: "x" }, "missing-field", /field a/],
+  ["null", "{{ a }} ||| {{ b }}", undefined, { a: null, b: "x" }, "missing-field", /field a,.* found null in it/],
   [
     "no target on this row",
     "{{ a }}{% if a == 'y' %} ||| z{% endif %}",
@@ -295,9 +317,9 @@ test("rows that stand in a judging split too are taken out and named", () => {
   ]);
   const place = (line: number) => ({ file: "f.jsonl", line });
   expect(task.leaks).toEqual([
-    { split: "validation", place: place(4), of: { split: "test", place: place(7) } },
-    { split: "train", place: place(1), of: { split: "test", place: place(6) } },
-    { split: "train", place: place(2), of: { split: "test", place: place(7) } },
+    { split: "validation", place: place(4), of: { split: "test", place: place(7) }, input: "b", targets: ["y"] },
+    { split: "train", place: place(1), of: { split: "test", place: place(6) }, input: "a", targets: ["x"] },
+    { split: "train", place: place(2), of: { split: "test", place: place(7) }, input: "b ", targets: ["x"] },
   ]);
   expect(SPLITS.map((split) => task.splits[split].map(({ place: { line } }) => line))).toEqual([[3], [5], [6, 7]]);
   expect(task.instances).toBe(7);

@@ -60,7 +60,8 @@ export function compileTemplate({ name, text, answerChoices }: TemplateOptions, 
     render(row) {
       const missing = [...required].find((field) => !Object.hasOwn(row, field) || !isThere(row[field]));
       if (missing !== undefined) {
-        const problem = `expected a field ${missing}, which the template prints, found ${Object.keys(row).slice(0, 8).join(", ")}`;
+        const found = Object.hasOwn(row, missing) ? `${row[missing]} in it` : Object.keys(row).slice(0, 8).join(", ");
+        const problem = `expected a field ${missing}, which the template prints, found ${found}`;
         return { problem: { kind: "missing-field", problem } };
       }
       try {

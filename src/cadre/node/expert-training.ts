@@ -7,6 +7,7 @@ import { bestChoice, judge } from "../../evaluation/rank-classification.js";
 import { type ChoiceScorer, createChoiceScorer, type ScoreOptions } from "../../evaluation/score-choices.js";
 import { expertBatchShape, expertSteps } from "../../experts/expert-batch.js";
 import { deltaOf, type ExpertRecipe, optimizerOf } from "../../experts/expert-recipe.js";
+import { MAX_SCORED_CHOICE_TOKENS } from "../../mixtures/check-task-trainable.js";
 import { type ExampleStream, shuffledStream } from "../../mixtures/example-stream.js";
 import type { Delta } from "../../models/delta.js";
 import type { ModelFolder } from "../../models/node/model-folder.js";
@@ -22,7 +23,7 @@ import type { Optimizer } from "../../training/optimizers/optimizer.js";
 import { createSchedule } from "../../training/schedules.js";
 import { train } from "../../training/train.js";
 import type { ExpertScore } from "../expert-score.js";
-import { MAX_CHOICE_TOKENS, type TrainingData } from "../training-data.js";
+import type { TrainingData } from "../training-data.js";
 
 /** Validations and checkpoints of a training that is not told when. */
 const VALIDATIONS = 5;
@@ -193,7 +194,7 @@ function openScorer(
 
 function limitsOf({ validation }: TrainingData): { readonly inputLength: number; readonly targetLength: number } {
   const inputLength = validation.reduce((most, { encoded }) => Math.max(most, encoded.input.length), 1);
-  return { inputLength, targetLength: MAX_CHOICE_TOKENS };
+  return { inputLength, targetLength: MAX_SCORED_CHOICE_TOKENS };
 }
 
 async function scoreValidation(

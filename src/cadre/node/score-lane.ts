@@ -2,11 +2,11 @@ import { at } from "../../core/at.js";
 import { type ChoiceScorer, createChoiceScorer } from "../../evaluation/score-choices.js";
 import type { ScoredRow } from "../../evaluation/score-rows.js";
 import type { Row } from "../../experts/rows.js";
+import { MAX_SCORED_CHOICE_TOKENS } from "../../mixtures/check-task-trainable.js";
 import type { EncodedExample } from "../../mixtures/encoded-example.js";
 import type { AnswerGroup, AnsweringExpert } from "../answer-group.js";
 import { partsByExperts } from "../expert-stack.js";
 import { createModelHolder, type HeldModel, type LaneOptions } from "../held-model.js";
-import { MAX_CHOICE_TOKENS } from "../training-data.js";
 import { createBatcher } from "./batcher.js";
 import type { Lane } from "./lanes.js";
 
@@ -37,7 +37,7 @@ export function createScoreLane(group: AnswerGroup, options: LaneOptions): Score
   const scorerOf = async ({ programKey, sources }: HeldModel): Promise<ChoiceScorer<ScoredRow>> => {
     if (scorer?.programKey !== programKey) {
       await scorer?.scorer.close();
-      scorer = { programKey, scorer: createChoiceScorer({ ...sources, targetLength: MAX_CHOICE_TOKENS }) };
+      scorer = { programKey, scorer: createChoiceScorer({ ...sources, targetLength: MAX_SCORED_CHOICE_TOKENS }) };
     }
     return scorer.scorer;
   };

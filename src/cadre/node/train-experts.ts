@@ -16,8 +16,13 @@ import { comparisonReport } from "../../report/comparison-report.js";
 import { writeReport } from "../../report/node/write-report.js";
 import type { Device } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
-import { type FailedTask, type ReadUserTasksOptions, readUserTasks } from "../../tasks/node/read-user-tasks.js";
-import { countProblems, type UserTask } from "../../tasks/user-task.js";
+import {
+  type FailedTask,
+  type ReadUserTasksOptions,
+  readUserTasks,
+  type UserTasks,
+} from "../../tasks/node/read-user-tasks.js";
+import { countProblems, countRows, type UserTask } from "../../tasks/user-task.js";
 import type { TrainIntoLibraryEvent } from "../library-events.js";
 import { type JudgedLibrary, judgeLibrary, type TaskNotJudgedEvent } from "./judge-library.js";
 import { type TrainIntoLibraryOptions, type TrainIntoLibraryResult, trainIntoLibrary } from "./train-into-library.js";
@@ -28,6 +33,8 @@ export interface TasksReadEvent {
   readonly tasks: readonly UserTask[];
   /** Those that could not be read at all. */
   readonly failed: readonly FailedTask[];
+  /** Files that belong to no task. */
+  readonly skipped: readonly SkippedFile[];
 }
 
 /** Sent when judging begins. */
@@ -149,7 +156,7 @@ export async function trainExperts(
           comparisonReport(judged.comparison, {
             title: "Experts, one multitask model, and the base",
             subtitle: basename(library),
-            text: whatWasDone({ trained, tasks: read.tasks, recipe, judged, base: name }),
+            text: whatWasDone({ trained, read, recipe, judged, base: name }),
           }),
           { folder: runFolder },
         );
@@ -184,27 +191,29 @@ function wholeRecipe(wanted: ExpertRecipeName | ExpertRecipe, steps: number | un
 async function readTasks(
   tasks: string | readonly string[] | readonly UserTask[],
   options: ReadUserTasksOptions,
-): Promise<{ readonly tasks: readonly UserTask[]; readonly failed: readonly FailedTask[] }> {
+): Promise<UserTasks> {
   if (typeof tasks === "string") return readUserTasks(tasks, options);
   const paths = tasks.filter((task) => typeof task === "string");
   const given = tasks.filter((task) => typeof task !== "string");
-  return given.length > 0 || paths.length === 0 ? { tasks: given, failed: [] } : readUserTasks(paths, options);
+  return given.length > 0 || paths.length === 0
+    ? { tasks: given, failed: [], skipped: [] }
+    : readUserTasks(paths, options);
 }
 
 function whatWasDone({
   trained,
-  tasks,
+  read: { tasks, skipped },
   recipe,
   judged: { mostRows, earlier, leftOut },
   base,
 }: {
   readonly trained: TrainIntoLibraryResult;
-  readonly tasks: readonly UserTask[];
+  readonly read: UserTasks;
   readonly recipe: ExpertRecipe;
   readonly judged: JudgedLibrary;
   readonly base: string;
 }): string {
-  const rows = tasks.reduce((sum, task) => sum + task.splits.train.length, 0);
+  const rows = tasks.reduce((sum, task) => sum + countRows(task.splits.train), 0);
   const bad = tasks.reduce((sum, task) => sum + countProblems(task), 0);
   const steps = trained.experts.map((expert) => expert.steps);
   const [least, most] = [Math.min(...steps), Math.max(...steps)];
@@ -214,6 +223,7 @@ function whatWasDone({
       ? `On the base ${base}, with ${rowsOf}.`
       : `${steps.length} experts (${recipe.delta.kind}) on the base ${base}, ${least === most ? most : `${least} to ${most}`} steps each, from ${rowsOf}.`,
     ...(bad > 0 ? [`${bad} bad rows were left out.`] : []),
+    ...(skipped.length > 0 ? [`Not read: ${skipped.map(({ file }) => file).join(", ")}.`] : []),
     ...(trained.failed.length > 0
       ? [`Without an expert: ${trained.failed.map(({ task, reason }) => `${task} (${reason})`).join("; ")}.`]
       : []),

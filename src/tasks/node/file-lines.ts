@@ -17,7 +17,7 @@ const [LINE_FEED, CARRIAGE_RETURN] = [0x0a, 0x0d];
 
 /**
  * The lines of a file, a mebibyte at a time, whatever its bytes are: {@link decodeLine} judges each line alone. A byte order mark and carriage returns
- * before line ends are taken off.
+ * before line ends are taken off. Lines end with line feeds; where the first mebibyte has none, with carriage returns, as on old Macs.
  * @throws CadreError `invalid-file` for UTF-16; `not-found`; `io`; `aborted`.
  */
 export async function* readByteLines(path: string, signal?: AbortSignal): AsyncGenerator<FileLine[]> {
@@ -25,6 +25,7 @@ export async function* readByteLines(path: string, signal?: AbortSignal): AsyncG
   let number = 1;
   let isTooLong = false;
   let isFirst = true;
+  let lineEnd = LINE_FEED;
   const lineOf = (bytes: Uint8Array): FileLine => {
     const line = isTooLong || bytes.length > MAX_ROW_BYTES ? undefined : withoutCarriageReturn(bytes);
     isTooLong = false;
@@ -35,11 +36,14 @@ export async function* readByteLines(path: string, signal?: AbortSignal): AsyncG
       throwIfAborted(signal);
       const read: Buffer = chunk;
       let bytes: Uint8Array = rest.length === 0 ? read : Buffer.concat([rest, read]);
-      if (isFirst) bytes = withoutMark(bytes, path);
+      if (isFirst) {
+        bytes = withoutMark(bytes, path);
+        lineEnd = lineEndOf(bytes);
+      }
       isFirst = false;
       const lines: FileLine[] = [];
       let start = 0;
-      for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, start)) {
+      for (let end = bytes.indexOf(lineEnd); end >= 0; end = bytes.indexOf(lineEnd, start)) {
         lines.push(lineOf(bytes.subarray(start, end)));
         start = end + 1;
       }
@@ -87,6 +91,11 @@ function withoutMark(bytes: Uint8Array, path: string): Uint8Array {
     );
   }
   return first === 0xef && second === 0xbb && third === 0xbf ? bytes.subarray(3) : bytes;
+}
+
+/** A carriage return at the very end may belong to a line feed that was not read yet. */
+function lineEndOf(bytes: Uint8Array): number {
+  return bytes.includes(LINE_FEED) || !bytes.subarray(0, -1).includes(CARRIAGE_RETURN) ? LINE_FEED : CARRIAGE_RETURN;
 }
 
 function withoutCarriageReturn(bytes: Uint8Array): Uint8Array {

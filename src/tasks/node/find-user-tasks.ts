@@ -84,10 +84,14 @@ export async function findUserTasks(paths: readonly string[]): Promise<FoundTask
   }
 
   function splitFiles(folder: string, paths: readonly string[]): TaskFiles {
+    const trainFile = basename(paths.find((path) => splitOfFile(path) === "train") ?? "train");
     const files = paths.flatMap((path) => {
       const split = splitOfFile(path);
       if (split !== undefined) return [{ path, split }];
-      skipped.push({ file: path, reason: "beside train, validation and test a task's folder holds nothing else" });
+      skipped.push({
+        file: path,
+        reason: `the folder is one task, as it holds ${trainFile}: beside train, validation and test no other file is read; move it if it is a task of its own`,
+      });
       return [];
     });
     const name = taskName(basename(resolve(folder)));

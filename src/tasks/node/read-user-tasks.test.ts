@@ -72,6 +72,30 @@ test("JSONL with a byte order mark, CRLF, empty lines and no last line end", asy
   expect(task.problems).toEqual([]);
 });
 
+test("files whose lines end with carriage returns alone are read, with their lines", async () => {
+  const mac = (text: string) => text.replaceAll("\n", "\r");
+  const rows = jsonl({ text: "a", label: "x" }, { text: "b" }, { text: "c", label: "y" });
+  const list = JSON.stringify([{ text: "a", label: "x" }, { text: "b" }, { text: "c", label: "y" }], null, 0);
+  const table = 'text,label\na,x\n"b\n\n"\nc,y\n';
+  for (const [name, content] of [
+    ["a.jsonl", rows],
+    ["b.csv", `text,label\na,x\nb\nc,y\n`],
+    ["c.tsv", "text\tlabel\na\tx\nb\nc\ty"],
+    ["d.json", list.replaceAll("},{", "},\n{")],
+    ["e.csv", table],
+  ] as const) {
+    const [read, expected] = [await readFile(name, mac(content)), await readFile(name, content)];
+    expect(rowsOf(read), name).toEqual(rowsOf(expected));
+    expect(problemsOf(read), name).toEqual(problemsOf(expected));
+    expect(rowsOf(read), name).toHaveLength(2);
+  }
+});
+
+test("a carriage return within a line of a file with line feeds ends no line", async () => {
+  expect(rowsOf(await readFile("a.tsv", "text\tlabel\na\rb\tx\n"))).toEqual([[2, "a\rb", "x"]]);
+  expect(rowsOf(await readFile("a.jsonl", `${jsonl({ text: "a", label: "x" })}\r`))).toEqual([[1, "a", "x"]]);
+});
+
 test("bad lines of JSONL are counted with their lines, and the others are read", async () => {
   const bytes = Buffer.concat([
     Buffer.from(`${jsonl({ text: "a", label: "x" })}\n{"text": "b", \n[1]\nnull\n{"text":"\0","label":"x"}\n`),
@@ -214,7 +238,7 @@ test("Parquet: several row groups, numbers, lists and nothing", async () => {
     [2, "b", "2"],
     [4, "d", String(2n ** 60n)],
   ]);
-  expect(problemsOf(task)).toEqual([[3, "missing-field"]]);
+  expect(problemsOf(task)).toEqual([[3, "empty-input"]]);
   expect(task.templates[0]?.choicesFrom).toBe("rows");
   expect(task.unusedFields).toEqual(["when"]);
 });
@@ -287,7 +311,16 @@ test("a folder: files, folders with splits, what is skipped and what fails", asy
     "notes.md",
     "pipe.jsonl",
   ]);
-  await expect(readUserTasks(folder, { strict: true })).rejects.toMatchObject({ code: "invalid-file" });
+  await expect(readUserTasks(join(folder, "broken.csv"), { strict: true })).rejects.toMatchObject({
+    code: "invalid-file",
+  });
+  expect(skipped.find(({ file }) => file.endsWith("other.jsonl"))?.reason).toMatch(
+    /the folder is one task, as it holds train\.\w+: .* move it if it is a task of its own/,
+  );
+  await expect(readUserTasks(join(folder, "data.v1"), { strict: true })).rejects.toMatchObject({
+    code: "unsupported",
+    message: expect.stringMatching(/strict reading skips nothing, found something else \(and 1 more\)/),
+  });
   const [task] = (await readUserTasks(join(folder, "data.v1"))).tasks;
   expect(task).toEqual(tasks[2]);
   await expect(readUserTasks(join(folder, "library"))).rejects.toThrow("found a library of experts");

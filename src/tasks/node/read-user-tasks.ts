@@ -5,7 +5,7 @@ import type { UserTask } from "../user-task.js";
 import { ROW_READERS } from "./file-rows.js";
 import { findUserTasks, type SkippedFile, type TaskFiles } from "./find-user-tasks.js";
 
-/** Options of {@link readUserTasks}. */
+/** Options of {@link readUserTasks}; `strict` also refuses what would be skipped. */
 export interface ReadUserTasksOptions extends Omit<UserTaskOptions, "seed"> {
   /** Decides made splits, in [0, 2^32); default 1. */
   readonly seed?: number;
@@ -36,8 +36,8 @@ const TASK_ERRORS: ReadonlySet<ErrorCode> = new Set(["invalid-file", "unsupporte
 /**
  * Reads a person's own tasks: files and folders of JSONL (`.ndjson` too), JSON lists, CSV, TSV and Parquet, see docs/your-data.md. Bad rows are counted with
  * file and line. A task that cannot be read at all is listed, unless it is the only one.
- * @throws CadreError `not-found`; `io`; `unsupported` and `invalid-file` where there is no task, or with `strict` for the first bad row or failing task;
- * `invalid-config` for a wrong template or wrong choices; `aborted`.
+ * @throws CadreError `not-found`; `io`; `unsupported` and `invalid-file` where there is no task, or with `strict` for the first bad row, failing task or
+ * skipped file; `invalid-config` for a wrong template or wrong choices; `aborted`.
  */
 export async function readUserTasks(
   path: string | readonly string[],
@@ -45,6 +45,7 @@ export async function readUserTasks(
 ): Promise<UserTasks> {
   const paths = typeof path === "string" ? [path] : path;
   const { tasks: found, skipped } = await findUserTasks(paths);
+  if (options.strict === true) expectNoneSkipped(skipped);
   const tasks: UserTask[] = [];
   const failed: FailedTask[] = [];
   for (const task of found) {
@@ -62,6 +63,15 @@ export async function readUserTasks(
   throw new CadreError(
     "invalid-file",
     `${paths.join(", ")}: expected at least one task (${Object.keys(ROW_READERS).join(", ")}), found none${listed.join("")}`,
+  );
+}
+
+function expectNoneSkipped([first, ...others]: readonly SkippedFile[]): void {
+  if (first === undefined) return;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  throw new CadreError(
+    "unsupported",
+    `${first.file}: expected a part of a task, as strict reading skips nothing, found something else${more}: ${first.reason}`,
   );
 }
 
