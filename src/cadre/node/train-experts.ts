@@ -16,6 +16,7 @@ import { comparisonReport } from "../../report/comparison-report.js";
 import { writeReport } from "../../report/node/write-report.js";
 import type { Device } from "../../runtime/device.js";
 import { openDevice } from "../../runtime/node/open-device.js";
+import type { SkippedFile } from "../../tasks/node/find-user-tasks.js";
 import {
   type FailedTask,
   type ReadUserTasksOptions,
