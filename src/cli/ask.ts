@@ -13,7 +13,7 @@ import { openLibrary } from "../library/node/library.js";
 import { quote } from "./describe-experts.js";
 import { explainRouting } from "./explain-routing.js";
 import { interruptible } from "./interruptible.js";
-import { deviceOptions, numberOption } from "./options.js";
+import { deviceOptions, numberOption, offlineOption } from "./options.js";
 
 /** Options of `cadre ask`, as commander gives them. */
 export interface AskCommandOptions {
@@ -42,7 +42,7 @@ export async function askCommand(path: string, given: string, options: AskComman
       ...threads,
       ...(kind === undefined ? {} : { device: kind }),
       ...(options.base === undefined ? {} : { base: options.base }),
-      ...(options.offline === true ? { offline: true } : {}),
+      ...offlineOption(options),
       signal,
     });
     const question = { input, choices, experts, drawing, signal, json: options.json ?? false };

@@ -13,7 +13,7 @@ import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
 import { tasksPage } from "./check-tasks-page.js";
 import type { TasksCheck } from "./check-tasks-result.js";
 import { tasksText } from "./check-tasks-text.js";
-import { choiceOption, numberOption } from "./options.js";
+import { choiceOption, numberOption, offlineOption } from "./options.js";
 import { type ReadingFlags, readingOptions } from "./train-tasks-reading.js";
 
 /** Options of `cadre check PATH…`, as commander gives them. */
@@ -25,6 +25,7 @@ export interface CheckTasksOptions extends ReadingFlags {
   readonly strict?: boolean;
   readonly json?: boolean;
   readonly html?: string;
+  readonly offline?: boolean;
 }
 
 /**
@@ -40,7 +41,7 @@ export async function checkTasks(paths: readonly string[], options: CheckTasksOp
     options.seed === undefined
       ? ownSeed
       : numberOption("seed", options.seed, { minimum: 0, maximum: 2 ** 32 - 1, integer: true });
-  const tokenizer = await openTokenizer(await tokenizerFolder(options.base));
+  const tokenizer = await openTokenizer(await tokenizerFolder(options.base, offlineOption(options)));
   const { tasks, failed, skipped } = await readUserTasks(paths, {
     ...reading,
     seed,
@@ -67,10 +68,10 @@ export async function checkTasks(paths: readonly string[], options: CheckTasksOp
 }
 
 /** Where the base's tokenizer lies: to count tokens no weights are needed, so none are asked for where the base is on this machine. */
-async function tokenizerFolder(base: string): Promise<string> {
+async function tokenizerFolder(base: string, offline: { readonly offline?: boolean }): Promise<string> {
   if (await isFolder(base)) return base;
   const packaged = base === PACKAGED_BASE ? packagedFolder() : undefined;
-  return packaged ?? (await resolveBase(base));
+  return packaged ?? (await resolveBase(base, offline));
 }
 
 function packagedFolder(): string | undefined {

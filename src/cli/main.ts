@@ -43,8 +43,9 @@ program
   .option("--answer-choices <jinja>", "the template's choices, e.g. 'Yes ||| No'")
   .option("--choices <answer...>", "the answers to choose from (default: seen from the rows)")
   .option("--seed <number>", "seed of the splits that are made (default: the recipe's)")
+  .option("--offline", "fetch nothing: the base must be a folder or in the cache")
   .option("--html <file>", "write a page too")
-  .option("--overlap <train...>", "files and folders that are trained on: .jsonl, .ndjson, .json, .txt")
+  .option("--overlap <train...>", "files and folders that are trained on: rows or plain text")
   .option("--against <evaluation...>", "files and folders that are evaluated on")
   .option(
     "--strict",
@@ -251,6 +252,7 @@ program
     "learnability: what adapters and full training learn on a base within 60 and 200 steps; base-card: the table of a base's card; elm: experts, retrieval, merging and continual learning on public data, and which of the ELM paper's claims hold",
   )
   .option("--base <folder or id>", "a model folder, cadre-mini, or an id on the Hugging Face Hub", "cadre-mini")
+  .option("--offline", "fetch nothing: the base must be a folder or in the cache")
   .option("--data <folder>", "folder with superglue-cls; for elm also with promptsource and raw-qa", "../shared/data")
   .option(
     "--results <folder>",

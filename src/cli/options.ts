@@ -50,3 +50,8 @@ export function deviceOptions(options: { readonly device?: string; readonly thre
   checkDeviceKind(kind, "--device");
   return { kind, ...threadsOption(threads) };
 }
+
+/** `--offline`, for `resolveBase`; without it the environment decides. */
+export function offlineOption({ offline }: { readonly offline?: boolean }): { readonly offline?: boolean } {
+  return offline === undefined ? {} : { offline };
+}

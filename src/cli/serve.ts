@@ -5,7 +5,7 @@ import type { HubEvent } from "../models/node/hub-snapshot.js";
 import type { ServingFailure } from "../serving/handler.js";
 import { DEFAULT_LIMITS, servingLimits } from "../serving/limits.js";
 import { type CadreServer, checkAccess, listen } from "../serving/node/listen.js";
-import { deviceOptions, numberOption } from "./options.js";
+import { deviceOptions, numberOption, offlineOption } from "./options.js";
 
 /** What the command line passes. */
 export interface ServeCommandOptions {
@@ -32,7 +32,7 @@ export async function serveCommand(library: string, options: ServeCommandOptions
     ...threads,
     ...(kind === undefined ? {} : { device: kind }),
     ...(options.base === undefined ? {} : { base: options.base }),
-    ...(options.offline === undefined ? {} : { offline: options.offline }),
+    ...offlineOption(options),
     onEvent: createDownloadPrinter(),
   });
   const server = await listen(cadre, {

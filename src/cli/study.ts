@@ -18,7 +18,7 @@ import { studyLearnability } from "../studies/learnability.js";
 import type { LearnabilityRun } from "../studies/learnability-run.js";
 import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
 import { duration } from "./duration.js";
-import { choiceOption, numberOption, threadsOption } from "./options.js";
+import { choiceOption, numberOption, offlineOption, threadsOption } from "./options.js";
 
 /** What the command line passes. */
 export interface StudyCommandOptions {
@@ -31,6 +31,7 @@ export interface StudyCommandOptions {
   readonly seed?: readonly string[];
   readonly encoder?: string;
   readonly threads?: string;
+  readonly offline?: boolean;
 }
 
 /** The studies by name. */
@@ -45,7 +46,7 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
     throw new CadreError("invalid-argument", `study: expected ${studies.join(", ")}, got "${wanted}"`);
   }
   const threads = threadsOption(options.threads);
-  const folder = await resolveBase(options.base);
+  const folder = await resolveBase(options.base, offlineOption(options));
   await using device = await openDevice(threads);
   await using base = await openModelFolder(folder);
   const common = {
@@ -102,7 +103,9 @@ async function runElm({
   const { device } = common;
   const name = options.encoder;
   await using encoder =
-    name === undefined ? undefined : await openSentenceEncoder({ device, folder: await resolveBase(name) });
+    name === undefined
+      ? undefined
+      : await openSentenceEncoder({ device, folder: await resolveBase(name, offlineOption(options)) });
   return await studyElm({
     ...common,
     baseName: options.base,

@@ -22,7 +22,7 @@ import { printable } from "../tasks/row-values.js";
 import { countProblems } from "../tasks/user-task.js";
 import { duration } from "./duration.js";
 import { resumable } from "./interruptible.js";
-import { choiceOption, deviceOptions, numberOption } from "./options.js";
+import { choiceOption, deviceOptions, numberOption, offlineOption } from "./options.js";
 import { createTrainTasksDisplay } from "./train-tasks-display.js";
 import { type ReadingFlags, readingOptions } from "./train-tasks-reading.js";
 
@@ -77,7 +77,7 @@ export async function trainTasks(paths: readonly string[], options: TrainTasksOp
       });
       display.onTasks(read);
       const name = options.base ?? PACKAGED_BASE;
-      const offline = options.offline === true ? { offline: true } : {};
+      const offline = offlineOption(options);
       const folder = await resolveBase(name, { ...offline, signal, onProgress: display.onEvent });
       await using device = await openDevice(where);
       const plan = await planLibrary({ tasks: read.tasks, base: { folder }, recipe, mode, per, device, signal });

@@ -16,7 +16,7 @@ import type { StepEndEvent } from "../training/events.js";
 import { describeMemory } from "./describe-memory.js";
 import { duration } from "./duration.js";
 import { resumable } from "./interruptible.js";
-import { deviceOptions } from "./options.js";
+import { deviceOptions, offlineOption } from "./options.js";
 import { type Progress, startProgress } from "./progress.js";
 import { type TrainTasksOptions, trainTasks } from "./train-tasks.js";
 
@@ -67,7 +67,7 @@ async function trainRecipe(recipePath: string, options: TrainTasksOptions): Prom
     async work(signal) {
       const wanted = options.base ?? (await recipeBase(recipe.base, recipeFolder));
       const baseFolder = await resolveBase(wanted, {
-        ...(options.offline === true ? { offline: true } : {}),
+        ...offlineOption(options),
         signal,
         onProgress: display.onDownload,
       });
