@@ -96,6 +96,7 @@ export async function trainTasks(paths: readonly string[], options: TrainTasksOp
         mode,
         per,
         replace: options.replace ?? false,
+        strict: options.strict ?? false,
         keyTexts: options.keyTexts === true ? "stored" : "none",
         ...(options.run === undefined ? {} : { runFolder: options.run }),
         ...offline,

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -35,6 +35,30 @@ test.each([0, 2.5, Number.NaN])("%s steps are refused before anything is written
   await expect(refused).rejects.toMatchObject({ code: "invalid-argument", message: expect.stringMatching(/steps/) });
   await expect(openLibrary(join(folder, "refused"))).rejects.toMatchObject({ code: "not-found" });
 });
+
+test("a failing task ends a strict call; inputs that two tasks share are counted", async () => {
+  const two = join(folder, "two");
+  await mkdir(two);
+  await writeFile(join(two, "letters.jsonl"), linesOf(letterRows(60)));
+  const others = letterRows(60).map(({ input = "" }, index) => ({
+    input,
+    target: index % 2 === 0 ? "even" : "odd",
+    // Splits that are made follow the input, the same in both tasks; given ones need not.
+    split: index % 5 === 0 ? "test" : index % 5 === 1 ? "validation" : "train",
+  }));
+  await writeFile(join(two, "places.jsonl"), linesOf(others));
+  const report = await trainExperts(two, { ...options("shared"), steps: 2 });
+  expect(await readFile(report.judged?.page ?? "", "utf8")).toMatch(/\d+ test rows have the input of another task/);
+
+  const alike = Array.from({ length: 30 }, (_, index) => ({ input: `row ${index}`, target: "same" }));
+  await writeFile(join(two, "alike.jsonl"), linesOf(alike));
+  const loose = await trainExperts(two, { ...options("loose"), steps: 2 });
+  expect(loose.failed.map(({ task }) => task)).toEqual(["alike"]);
+  await expect(trainExperts(two, { ...options("strict"), steps: 2, strict: true })).rejects.toMatchObject({
+    code: "invalid-file",
+    message: expect.stringMatching(/alike: /),
+  });
+}, 240_000);
 
 test("earlier experts of a judged task count only where they were trained on the same rows; those of other tasks are candidates", async () => {
   const numbers = Array.from({ length: 60 }, (_, index) => ({ input: `number ${index}`, target: `${index % 2}` }));

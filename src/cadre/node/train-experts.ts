@@ -146,7 +146,7 @@ export async function trainExperts(
   };
   const trained = await trainIntoLibrary({
     ...common,
-    ...{ tasks: read.tasks, mode, per, keyTexts, replace: options.replace ?? false },
+    ...{ tasks: read.tasks, mode, per, keyTexts, replace: options.replace ?? false, strict: strict ?? false },
   });
   emit(onEvent, { type: "judging-start" });
   const judged = await judgeLibrary({ ...common, tasks: read.tasks, unseen: options.unseen ?? [], trained });
@@ -216,6 +216,7 @@ function whatWasDone({
 }): string {
   const rows = tasks.reduce((sum, task) => sum + countRows(task.splits.train), 0);
   const bad = tasks.reduce((sum, task) => sum + countProblems(task), 0);
+  const shared = tasks.reduce((sum, task) => sum + countSharedInputs(task, tasks), 0);
   const steps = trained.experts.map((expert) => expert.steps);
   const [least, most] = [Math.min(...steps), Math.max(...steps)];
   const rowsOf = `${rows} training rows of ${tasks.length} tasks`;
@@ -234,6 +235,11 @@ function whatWasDone({
           `The multitask model had the sum of their steps (${trained.multitask.steps}) on the same rows; "one budget" means the steps of one expert (${trained.multitaskOneBudget?.steps ?? "none"}).`,
         ]),
     `Judged on test rows, at most ${mostRows} a task; the trainings used none of them.`,
+    ...(shared > 0
+      ? [
+          `${shared} test rows have the input of another task's training row: the multitask models and the other expert have read it, with another task's answer.`,
+        ]
+      : []),
     ...(earlier.length > 0
       ? [
           `Candidates besides: ${earlier.length} experts that the library had of other tasks; what they were trained on was not compared with these rows.`,
@@ -243,4 +249,12 @@ function whatWasDone({
       ? [`Left out: ${leftOut.join(", ")}, of these tasks but trained on other rows, among which may be test rows.`]
       : []),
   ].join(" ");
+}
+
+/** Test rows of a task whose input, but for case and white space, is one that another task is trained on. */
+function countSharedInputs(task: UserTask, tasks: readonly UserTask[]): number {
+  const plain = ({ input }: { readonly input: string }): string => input.toLowerCase().replace(/\s+/gu, " ").trim();
+  const others = tasks.filter((other) => other !== task).flatMap(({ splits }) => splits.train.map(plain));
+  const trained = new Set(others);
+  return countRows(task.splits.test.filter((example) => trained.has(plain(example))));
 }

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { throwIfAborted } from "../../core/errors.js";
+import { CadreError, throwIfAborted } from "../../core/errors.js";
 import { type EventHandler, emit } from "../../core/events.js";
 import { sha256 } from "../../core/hash.js";
 import type { TrainedSystem } from "../../evaluation/trained-system.js";
@@ -43,6 +43,8 @@ export interface TrainIntoLibraryOptions extends LibrarySources {
   readonly runFolder: string;
   /** Whether an expert of the same name from other data or another recipe is replaced; else its task fails. */
   readonly replace: boolean;
+  /** Whether a task that fails ends the call, instead of being reported; default false. */
+  readonly strict?: boolean;
   /** Whether the keys' texts are kept beside them. */
   readonly keyTexts: "none" | "stored";
   readonly device: Device;
@@ -91,10 +93,10 @@ interface Job {
  * in the library already is not trained again, and a training that was stopped goes on from its checkpoint, so that the same call goes on with
  * a stopped run and ends with the same bits. A task that fails is reported, the others go on.
  * @throws CadreError `mismatch` for a library of another base or with keys of another encoder; `aborted`; what `openModelFolder`, `openLibrary` and the device
- * throw; `io`.
+ * throw; `io`; with `strict` that of the first task that fails.
  */
 export async function trainIntoLibrary(options: TrainIntoLibraryOptions): Promise<TrainIntoLibraryResult> {
-  const { device, recipe, mode, replace, runFolder, signal, onEvent } = options;
+  const { device, recipe, mode, replace, strict = false, runFolder, signal, onEvent } = options;
   throwIfAborted(signal);
   const { folder, name: baseName } = options.base;
   await using base = await openModelFolder(folder);
@@ -112,6 +114,7 @@ export async function trainIntoLibrary(options: TrainIntoLibraryOptions): Promis
   const fail = (task: string, reason: string): void => {
     failed.push({ task, reason });
     emit(onEvent, { type: "task-failed", task, index, of, reason });
+    if (strict) throw new CadreError("invalid-file", `${task}: ${reason}`);
   };
   const attempt = async (job: () => Job | Promise<Job>, name: string): Promise<TrainedSystem | undefined> => {
     try {
