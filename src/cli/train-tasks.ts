@@ -20,6 +20,7 @@ import { openDevice } from "../runtime/node/open-device.js";
 import { readUserTasks, type UserTasks } from "../tasks/node/read-user-tasks.js";
 import { printable } from "../tasks/row-values.js";
 import { countProblems } from "../tasks/user-task.js";
+import { gibibytes } from "./describe-memory.js";
 import { duration } from "./duration.js";
 import { resumable } from "./interruptible.js";
 import { choiceOption, deviceOptions, numberOption, offlineOption } from "./options.js";
@@ -203,8 +204,4 @@ function describePlan(
     `memory     ${gibibytes(plan.availableBytes)} available${plan.totals.peakBytes > plan.availableBytes ? ": it would be refused" : ""}`,
     "dry run: nothing was trained",
   ].join("\n");
-}
-
-function gibibytes(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import * as z from "zod";
-import { runProcess } from "./run-process.js";
+import { runProcess } from "../../src/core/node/run-process.test.helpers.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const exportsSchema = z.object({

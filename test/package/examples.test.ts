@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { letterRows, linesOf, writeTinyBase } from "../../src/cadre/node/train-expert.test.helpers.js";
-import { type EndedProcess, runProcess } from "./run-process.js";
+import { type EndedProcess, runProcess } from "../../src/core/node/run-process.test.helpers.js";
 
 let folder = "";
 

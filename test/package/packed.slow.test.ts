@@ -8,9 +8,9 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, expect, type TestContext, test } from "vitest";
 import * as z from "zod";
 import { letterRows, linesOf, writeTinyBase } from "../../src/cadre/node/train-expert.test.helpers.js";
+import { type EndedProcess, runProcess } from "../../src/core/node/run-process.test.helpers.js";
 import { quickstartResultsSchema } from "../../src/evaluation/quickstart-results.js";
 import { openLibrary } from "../../src/library/node/library.js";
-import { type EndedProcess, runProcess } from "./run-process.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const ENTRIES = ["", "/graph", "/tasks", "/library", "/routing", "/merging", "/evaluation", "/serving"];

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { runProcess } from "./run-process.js";
+import { runProcess } from "../../src/core/node/run-process.test.helpers.js";
 
 test("everything that is exported is documented, and no link of the reference leads nowhere", async () => {
   const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -129,8 +129,9 @@ async function candidates(
 ): Promise<{ readonly experts: TrainedSystem[] } & Pick<JudgedLibrary, "earlier" | "leftOut">> {
   const known = new Map(trained.experts.map((expert) => [expert.id, expert]));
   const judged = new Set(tasks.map(({ name }) => name));
-  /** Tasks, with their templates, that have an expert. */
-  const owned = new Set(trained.experts.map(({ task }) => task));
+  const justTrained = new Set(trained.experts.map(({ task }) => task));
+  /** Tasks with their templates that an earlier expert was taken for. */
+  const places = new Set<string>();
   const experts: TrainedSystem[] = [];
   const earlier: string[] = [];
   const leftOut: string[] = [];
@@ -142,11 +143,11 @@ async function candidates(
     const { dataHash } = origin.recipe ?? {};
     const place = JSON.stringify([task, template]);
     if (own === undefined && isOfJudged) {
-      if (owned.has(task) || owned.has(place) || !trained.dataHashes.some((hash) => hash === dataHash)) {
+      if (justTrained.has(task) || places.has(place) || !trained.dataHashes.some((hash) => hash === dataHash)) {
         leftOut.push(id);
         continue;
       }
-      owned.add(place);
+      places.add(place);
     }
     if (!isOfJudged) earlier.push(id);
     experts.push(own ?? (await storedSystem({ read: () => library.read(id), id, model })));

@@ -216,7 +216,7 @@ function whatWasDone({
 }): string {
   const rows = tasks.reduce((sum, task) => sum + countRows(task.splits.train), 0);
   const bad = tasks.reduce((sum, task) => sum + countProblems(task), 0);
-  const shared = tasks.reduce((sum, task) => sum + countSharedInputs(task, tasks), 0);
+  const shared = countSharedInputs(tasks);
   const steps = trained.experts.map((expert) => expert.steps);
   const [least, most] = [Math.min(...steps), Math.max(...steps)];
   const rowsOf = `${rows} training rows of ${tasks.length} tasks`;
@@ -251,10 +251,20 @@ function whatWasDone({
   ].join(" ");
 }
 
-/** Test rows of a task whose input, but for case and white space, is one that another task is trained on. */
-function countSharedInputs(task: UserTask, tasks: readonly UserTask[]): number {
+/** Test rows whose input, but for case and white space, is one that another task is trained on. */
+function countSharedInputs(tasks: readonly UserTask[]): number {
   const plain = ({ input }: { readonly input: string }): string => input.toLowerCase().replace(/\s+/gu, " ").trim();
-  const others = tasks.filter((other) => other !== task).flatMap(({ splits }) => splits.train.map(plain));
-  const trained = new Set(others);
-  return countRows(task.splits.test.filter((example) => trained.has(plain(example))));
+  /** By input the only task that is trained on it; `several` where more are. */
+  const trained = new Map<string, UserTask | "several">();
+  for (const task of tasks) {
+    for (const input of task.splits.train.map(plain)) {
+      const found = trained.get(input) ?? task;
+      trained.set(input, found === task ? task : "several");
+    }
+  }
+  const isShared = (task: UserTask, input: string): boolean => (trained.get(input) ?? task) !== task;
+  return tasks.reduce(
+    (sum, task) => sum + countRows(task.splits.test.filter((example) => isShared(task, plain(example)))),
+    0,
+  );
 }

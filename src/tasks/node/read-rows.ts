@@ -170,9 +170,11 @@ async function* readParquetTexts(path: string): AsyncGenerator<RowBatch> {
   const { readParquetRows } = await import("./parquet-rows.js");
   let { size: bytes } = await stat(path);
   for await (const batch of readParquetRows(path)) {
-    const rows = batch.flatMap((one) =>
-      "row" in one ? [{ number: one.line, text: textOfRow(one.row, `${path}: row ${one.line}`) }] : [],
-    );
+    const rows = batch.map((one): TextRow => {
+      const where = `${path}: row ${one.line}`;
+      if ("problem" in one) throw new CadreError("invalid-file", `${where}: ${one.problem.problem}`);
+      return { number: one.line, text: textOfRow(one.row, where) };
+    });
     yield { rows, bytes };
     bytes = 0;
   }
