@@ -1,7 +1,7 @@
 import { sha256 } from "../core/hash.js";
 import type { EvaluationResults } from "../evaluation/results-schema.js";
 import type { EvaluationTask } from "../evaluation/results-task.js";
-import { unlabelledRows } from "../evaluation/results-task.js";
+import { voteByTemplate } from "../evaluation/route-tasks.js";
 import type { TrainedSystem } from "../evaluation/trained-system.js";
 import { mergeExperts } from "../merging/merge-experts.js";
 import type { Router } from "../routing/router.js";
@@ -75,7 +75,7 @@ export async function evaluateMerges(
   ];
   const results: EvaluationResults[] = [];
   for (const task of tasks) {
-    const { ranking } = await router.routeTask(unlabelledRows(task));
+    const { ranking } = await voteByTemplate(task, { router });
     const own = await Promise.all(
       tops.map((top) => {
         const picked = ranking.slice(0, top).flatMap(({ id }) => experts.filter((expert) => expert.id === id));

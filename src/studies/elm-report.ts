@@ -84,7 +84,7 @@ function whatWasDone({ settings, tasks, seeds, baseName }: ElmStudy): Block {
     type: "text",
     text: [
       `Jang et al. 2023 (ELM, arXiv 2302.03202) at a small scale: base ${baseName}, ${tasks.train.length} data sets to train on, ${templates} promptsource templates each, ${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}. Prompt experts learn one template for ${promptSteps} steps of about ${batchRows} rows, experts of data sets all templates for ${promptSteps * templates} steps; the multitask model has the sum of all steps on the same rows. Inputs are cut to ${inputLength} tokens for everybody. All weights are trained unless a row says otherwise.`,
-      `Each seen set is judged on ${limits.seen} other rows by every template, each unseen one on up to ${limits.unseen}. Rank classification by the sum of log-probabilities, as in ELM. An unseen task is routed by one vote over all its rows, whatever their template; ELM votes for each template.`,
+      `Each seen set is judged on ${limits.seen} other rows by every template, each unseen one on up to ${limits.unseen}. Rank classification by the sum of log-probabilities, as in ELM. An unseen task is routed by one vote for each template, as in ELM, and merges take the experts with most votes of all templates.`,
       "One command makes all tables and figures, and goes on where it was stopped: **cadre study elm --data ../shared/data**.",
     ].join("\n\n"),
   };

@@ -1,16 +1,16 @@
 import * as z from "zod";
 import { at } from "../core/at.js";
-import { CadreError } from "../core/errors.js";
 import { mean } from "../core/numbers.js";
 import type { EvaluationResults } from "../evaluation/results-schema.js";
-import { type EvaluationTask, unlabelledRows } from "../evaluation/results-task.js";
+import type { EvaluationTask } from "../evaluation/results-task.js";
+import { voteByTemplate } from "../evaluation/route-tasks.js";
 import type { TrainedSystem } from "../evaluation/trained-system.js";
 import type { PooledEncoder } from "../routing/pooled-encoder.js";
 import type { TextFormat } from "../routing/text-format.js";
 import type { ElmContext } from "./elm-context.js";
 import { openBm25Routers, openElmRouters } from "./elm-router.js";
 import { ELM_RETRIEVAL } from "./elm-settings.js";
-import { type ElmScores, scoresOf } from "./elm-values.js";
+import { type ElmScores, taskScores } from "./elm-values.js";
 import { storedResult } from "./node/stored-result.js";
 
 /** An encoder of the ablation; BM25 compares words instead. */
@@ -19,7 +19,7 @@ export interface ElmEncoder {
   readonly encoder: PooledEncoder | "bm25";
 }
 
-/** One way of retrieving, and the expert that it picks for each task. */
+/** One way of retrieving, and the expert that it picks for each template of each task. */
 export interface RetrievalChoice {
   readonly encoder: string;
   readonly format: TextFormat;
@@ -27,8 +27,8 @@ export interface RetrievalChoice {
   readonly keys: number;
   /** Q. */
   readonly queries: number;
-  /** Id of the expert by name of the task. */
-  readonly picks: Readonly<Record<string, string>>;
+  /** Id of the expert by name of the task and of the template. */
+  readonly picks: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** How one way of retrieving fares, in percent. */
@@ -38,7 +38,7 @@ export interface RetrievalResult extends RetrievalChoice {
 }
 
 const routesSchema = z.array(
-  z.object({ keys: z.number(), queries: z.number(), picks: z.record(z.string(), z.string()) }),
+  z.object({ keys: z.number(), queries: z.number(), picks: z.record(z.string(), z.record(z.string(), z.string())) }),
 );
 
 /**
@@ -70,11 +70,12 @@ export async function retrieve(
           for (const count of settings.keys) {
             for (const queries of settings.queries) {
               await using router = await routers.open({ keys: count, queries });
-              const picks: Record<string, string> = {};
+              const picks: Record<string, Record<string, string>> = {};
               for (const task of tasks) {
-                const [picked] = (await router.routeTask(unlabelledRows(task))).experts;
-                if (picked === undefined) throw new CadreError("internal", `elm: no expert for ${task.name}`);
-                picks[task.name] = picked.id;
+                const { routings } = await voteByTemplate(task, { router });
+                picks[task.name] = Object.fromEntries(
+                  task.rows.map(({ template }, row) => [template, at(at(routings, row).experts, 0).id]),
+                );
               }
               found.push({ keys: count, queries, picks });
             }
@@ -95,7 +96,7 @@ export function pickedScores(
   tasks: readonly string[],
 ): ElmScores {
   return results.map((one) =>
-    tasks.map((task) => at(scoresOf(one, { system: `expert:${picks[task] ?? ""}`, tasks: [task] }), 0)),
+    tasks.map((task) => taskScores(one, { task, systemOf: (template) => `expert:${picks[task]?.[template] ?? ""}` })),
   );
 }
 

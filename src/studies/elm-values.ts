@@ -20,15 +20,28 @@ export function scoresOf(
   results: EvaluationResults,
   { system, tasks }: { readonly system: SystemName; readonly tasks: readonly string[] },
 ): number[][] {
-  return tasks.map((name) => {
-    const task = results.tasks.find((one) => one.name === name);
-    const cell = results.cells.find((one) => one.system === system && one.task === name);
-    if (task === undefined || cell === undefined) {
-      throw new CadreError("internal", `elm: expected answers of ${system} on ${name}, found none`);
-    }
-    const groups = [...groupBy(task.rows.keys(), (row) => at(task.rows, row).instance).values()];
-    return instanceMeans(groups.map((rows) => rows.map((row) => at(cell.scores, row))));
-  });
+  return tasks.map((task) => taskScores(results, { task, systemOf: () => system }));
+}
+
+/**
+ * What a task scores where each template has a system that answers its rows: `[instance]`, an instance's mean over its templates.
+ * @throws CadreError `internal` where one of them did not answer the task.
+ */
+export function taskScores(
+  results: EvaluationResults,
+  { task: name, systemOf }: { readonly task: string; readonly systemOf: (template: string) => SystemName },
+): number[] {
+  const rows = results.tasks.find((one) => one.name === name)?.rows ?? [];
+  const answers = new Map(
+    results.cells.flatMap((cell) => (cell.task === name ? [[cell.system, cell.scores] as const] : [])),
+  );
+  const missing = [...new Set(rows.map(({ template }) => systemOf(template)))].find((system) => !answers.has(system));
+  if (rows.length === 0 || missing !== undefined) {
+    throw new CadreError("internal", `elm: expected answers of ${missing ?? "a system"} on ${name}, found none`);
+  }
+  const scores = rows.map(({ template }, row) => at(answers.get(systemOf(template)) ?? [], row));
+  const groups = [...groupBy(rows.keys(), (row) => at(rows, row).instance).values()];
+  return instanceMeans(groups.map((own) => own.map((row) => at(scores, row))));
 }
 
 /** A figure of the comparison as scores; undefined where it was not evaluated. */

@@ -361,6 +361,29 @@ test.each<[string, Partial<Given>, RegExp]>([
   expect(run.calls).toEqual([]);
 });
 
+test("an unseen task votes once for each template; merges take the votes of all", async () => {
+  const base = fakeTask("three", { suite: "unseen", instances: 20, templates: 2 });
+  const [first] = base.rows;
+  const words = { e1: "apples pears plums", e2: "wind waves rain", e3: "bread butter cheese" };
+  const unseen = {
+    ...base,
+    rows: base.rows.map((row, index) => ({
+      ...row,
+      input: `${row.template === first?.template ? words.e1 : words.e2} ${index}`,
+    })),
+  };
+  const own = Object.keys(words).map((id) => fakeExpert(id, `task of ${id}`));
+  const results = await resultsOf({
+    ...{ tasks: [unseen], experts: own },
+    router: createBm25Router({ experts: Object.entries(words).map(([id, input]) => ({ id, texts: [{ input }] })) }),
+    score: ({ choices }) => choices.map(() => -1),
+  });
+  expect(at(results.routes, 0).rows).toEqual(
+    unseen.rows.map(({ template }) => [{ id: template === first?.template ? "e1" : "e2", weight: 1 }]),
+  );
+  expect(results.systems.map(({ name }) => name)).toContain("mergedTop3");
+});
+
 test("an evaluation stops between cells", async () => {
   const stop = new AbortController();
   const run = evaluate({
