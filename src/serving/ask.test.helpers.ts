@@ -51,3 +51,11 @@ export async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** A question that every fake cadre answers. */
+export const completion = { model: "auto", prompt: "one two three" };
+
+/** A request for a page of the server. */
+export function get(path: string, headers: Record<string, string> = {}): Request {
+  return new Request(`http://127.0.0.1${path}`, { headers });
+}
