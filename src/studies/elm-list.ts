@@ -39,6 +39,8 @@ const listSchema = z.strictObject({
   train: z.array(trainedSchema).min(2),
   development: z.array(unseenSchema).min(1),
   test: z.array(unseenSchema).min(1),
+  /** Pairs of instruction files over the same inputs, which are asked both at once. */
+  composed: z.array(z.strictObject({ name, first: name, second: name })).default([]),
 });
 
 /** A data set of the study, of which nothing is trained on unless it has files to train on. */
@@ -51,6 +53,8 @@ export interface ElmList {
   readonly development: readonly ElmSet[];
   /** Claims are made on these. */
   readonly test: readonly ElmSet[];
+  /** Two instruction files over the same inputs; nobody is trained on both at once. */
+  readonly composed: readonly { readonly name: string; readonly first: string; readonly second: string }[];
 }
 
 /**
@@ -58,7 +62,7 @@ export interface ElmList {
  * @throws CadreError `invalid-config` for another form, for a name that occurs twice, and for a source data set of two roles.
  */
 export function parseElmList(document: unknown, where: string): ElmList {
-  const { train, development, test } = parseConfig(listSchema, document, { where, code: "invalid-config" });
+  const { train, development, test, composed } = parseConfig(listSchema, document, { where, code: "invalid-config" });
   const all: ElmSet[] = [...train, ...development, ...test];
   const repeated = all.find((set, index) => all.findIndex((other) => other.name === set.name) !== index);
   if (repeated !== undefined) {
@@ -75,5 +79,5 @@ export function parseElmList(document: unknown, where: string): ElmList {
       );
     }
   }
-  return { train, development, test };
+  return { train, development, test, composed };
 }

@@ -235,22 +235,24 @@ function mergesTable(study: ElmStudy): Block {
   };
 }
 
-function composedTables({ seeds, settings }: ElmStudy): Block[] {
+function composedTables({ seeds }: ElmStudy): Block[] {
   const systems = ["base", "multitask", ...composedSystems.map((id) => `expert:${id}` as const)] as const;
   return [
     {
       type: "table",
       caption:
-        "Generated tasks that chain two others and were held out of pre-training, in percent (accuracy where answers are chosen, else ROUGE-L): experts of the parts, their merges with factors 1/2 and 1, and the multitask model of both parts",
+        "Tasks that take two others, in percent (accuracy where answers are chosen, else ROUGE-L): experts of the parts, their merges with factors 1/2 and 1, and the multitask model of both parts. With a slash: generated, one chained behind the other, held out of pre-training. The others: two tasks of Natural Instructions over the same inputs, both definitions and both answers at once, on rows whose single answers the parts were trained on (cadre-mini has seen these files in its pre-training)",
       columns: [{ title: "task" }, ...systems.map((system) => ({ title: system.replace("expert:", ""), digits: 1 }))],
-      rows: settings.composed.map((name, index): Cell[] => [
-        name,
-        ...systems.map((system) =>
-          estimate(
-            figureOfScores(seeds.map(({ composed }) => scoresOf(at(composed, index), { system, tasks: [name] }))),
+      rows: (seeds[0]?.composed ?? [])
+        .flatMap(({ tasks }) => tasks.map(({ name }) => name))
+        .map((name, index): Cell[] => [
+          name,
+          ...systems.map((system) =>
+            estimate(
+              figureOfScores(seeds.map(({ composed }) => scoresOf(at(composed, index), { system, tasks: [name] }))),
+            ),
           ),
-        ),
-      ]),
+        ]),
     },
   ];
 }

@@ -1,6 +1,7 @@
 import type { EvaluationResults } from "../evaluation/results-schema.js";
 import type { TrainedSystem } from "../evaluation/trained-system.js";
 import { evaluateComposed } from "./elm-composed.js";
+import { type Composition, generatedComposition } from "./elm-compositions.js";
 import type { ElmContext } from "./elm-context.js";
 import { growLibrary, trainInSequence } from "./elm-continual.js";
 import { evaluateElm, judgedRows } from "./elm-evaluate.js";
@@ -10,6 +11,9 @@ import { evaluateMerges } from "./elm-merging.js";
 import type { LedgerEntry } from "./elm-probe.js";
 import { openElmRouters } from "./elm-router.js";
 import { ELM_RETRIEVAL } from "./elm-settings.js";
+
+/** The seed of generated rows: the same for all training seeds. */
+const ROWS_SEED = 1;
 
 /** What one seed of the study found. */
 export interface ElmSeedResults {
@@ -32,7 +36,7 @@ export interface ElmSeedResults {
 
 /** Trains and judges everything of one seed; what is there already is not computed again. */
 export async function runElmSeed(context: ElmContext, seed: number): Promise<ElmSeedResults> {
-  const { device, encoder, tasks, settings } = context;
+  const { device, encoder, tasks } = context;
   const seen = tasks.train.map((task) => judgedRows(task, "seen"));
   const development = tasks.development.map((task) => judgedRows(task, "unseen"));
   const test = tasks.test.map((task) => judgedRows(task, "unseen"));
@@ -62,7 +66,9 @@ export async function runElmSeed(context: ElmContext, seed: number): Promise<Elm
   const mergesDevelopment = await evaluateMerges(context, { ...merges, tasks: development });
   const mergesTest = await evaluateMerges(context, { ...merges, tasks: test });
   const composed: EvaluationResults[] = [];
-  for (const name of settings.composed) composed.push(await evaluateComposed(context, { seed, name }));
+  for (const composition of compositionsOf(context)) {
+    composed.push(await evaluateComposed(context, { seed, composition }));
+  }
   const ledger = await growLibrary(context, { seed, sets: models.sets });
   const sequence = await trainInSequence(context, {
     seed,
@@ -72,4 +78,10 @@ export async function runElmSeed(context: ElmContext, seed: number): Promise<Elm
     ...{ seed, prompt, promptDevelopment, sets, mergesDevelopment, mergesTest, kinds, sequence, ledger, composed },
     promptExperts: models.prompt.experts,
   };
+}
+
+/** Of generated tasks, then of the list's. */
+function compositionsOf({ settings, tasks }: ElmContext): readonly Composition[] {
+  const rows = { seed: ROWS_SEED, ...settings.composedRows };
+  return [...settings.composed.map((name) => generatedComposition(name, rows)), ...tasks.compositions];
 }

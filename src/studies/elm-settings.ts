@@ -92,14 +92,20 @@ export interface ElmEstimate {
  *
  * With T sets of 3 templates and S steps for a prompt expert: prompt experts 3TS, experts of sets 3TS, multitask models 3TS and S; sequential
  * training 3TS and 3S for the one-budget model beside its start; two further kinds on K sets 6KS; a composed task 2 experts, their multitask models at both
- * budgets, 15S. With T = 12, S = 40, K = 4 and 3 composed tasks: 3 · 1440 + 40 + 1560 + 960 + 1800 = 8,680 steps of 16 rows.
+ * budgets, 15S. With T = 12, S = 40, K = 4 and 5 composed tasks: 3 · 1440 + 40 + 1560 + 960 + 3000 = 9,880 steps of 16 rows.
  */
 export function estimateElm(
   settings: ElmSettings,
-  sets: { readonly train: number; readonly templates: number; readonly development: number; readonly test: number },
+  sets: {
+    readonly train: number;
+    readonly templates: number;
+    readonly development: number;
+    readonly test: number;
+    readonly composed: number;
+  },
   { secondsPerStep, secondsPerAnswer }: ElmSpeed,
 ): ElmEstimate {
-  const { limits, promptSteps, kindSets, composed, composedRows, lambdas, tops } = settings;
+  const { limits, promptSteps, kindSets, composedRows, lambdas, tops } = settings;
   const setSteps = sets.templates * promptSteps;
   const all = sets.train * setSteps;
   const trainingSteps =
@@ -108,7 +114,7 @@ export function estimateElm(
     all +
     setSteps +
     2 * kindSets.length * setSteps +
-    5 * composed.length * composedSteps(settings);
+    5 * sets.composed * composedSteps(settings);
   const seenRows = sets.train * sets.templates * limits.seen;
   const unseenRows = (sets.development + sets.test) * sets.templates * limits.unseen;
   const promptSystems = sets.train * sets.templates + 4;
@@ -118,7 +124,7 @@ export function estimateElm(
     (1 + 2 * lambdas.length + tops.length) * unseenRows +
     (sets.train + 1) * seenRows +
     2 * kindSets.length * sets.templates * limits.seen +
-    composed.length * (6 + lambdas.length) * composedRows.test;
+    sets.composed * 7 * composedRows.test;
   const seconds = trainingSteps * secondsPerStep + answers * secondsPerAnswer;
   return { trainingSteps, answers, seconds };
 }

@@ -61,7 +61,8 @@ export interface ElmOptions {
  */
 export async function studyElm(options: ElmOptions): Promise<Report | undefined> {
   const { device, base, tokenizer, settings = elmSettings, part, seeds, onProgress } = options;
-  const tasks = await readElmTasks({ list: options.list, dataFolder: options.dataFolder, limits: settings.limits });
+  const { limits, composedRows } = settings;
+  const tasks = await readElmTasks({ list: options.list, dataFolder: options.dataFolder, limits, composedRows });
   const baseSha256 = await hashBase(base);
   await using encoder = await createPooledEncoder({
     ...{ device, encoder: base.model, weights: base.weights, tokenizer, modelHash: baseSha256 },
@@ -78,7 +79,12 @@ export async function studyElm(options: ElmOptions): Promise<Report | undefined>
   };
   const own = seeds.filter((_, index) => index % part.of === part.number);
   const speed = await measureSpeed(context);
-  const counts = { train: tasks.train.length, development: tasks.development.length, test: tasks.test.length };
+  const counts = {
+    train: tasks.train.length,
+    development: tasks.development.length,
+    test: tasks.test.length,
+    composed: settings.composed.length + tasks.compositions.length,
+  };
   const templates = tasks.train[0]?.templates.length ?? 1;
   options.onEstimate({
     ...estimateElm(settings, { ...counts, templates }, speed),

@@ -80,6 +80,11 @@ async function writeData(data: string): Promise<void> {
       `  - { name: ${name}, source: ${name}, rows: instructions, fieldMap: map.yaml, test: [${name}-test.json], templates: templates.yaml, use: [t0, t1]${role === "train" ? `, train: [${name}-train.json]` : ""} }`,
     );
   }
+  for (const name of ["capital", "money"]) {
+    const rows = Array.from({ length: 10 }, (_, row) => ({ input: `land ${row}`, output: `${name} ${row}` }));
+    await writeFile(join(data, `${name}.json`), JSON.stringify({ Definition: `Name the ${name}.`, Instances: rows }));
+  }
+  lines.push("composed:", "  - { name: both, first: capital.json, second: money.json }");
   await writeFile(join(data, "tasks.yaml"), lines.join("\n"));
 }
 
@@ -126,6 +131,7 @@ test("a tiny study that was stopped goes on to the page, and another run compute
   const steps = trained.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   expect(estimates[0]).toBe(steps);
   expect(page).toContain("far n = 5");
+  expect(page).toMatch(/\| both \|/);
   expect(page).toContain("no claim is made: 3 are needed");
   expect(page).toMatch(/leaves earlier answers as they were.*agrees/);
   expect(page).not.toMatch(/undefined|NaN/);

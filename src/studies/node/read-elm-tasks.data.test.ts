@@ -4,6 +4,7 @@ import { createOverlapIndex } from "../../mixtures/overlap.js";
 import { readElmTasks } from "./read-elm-tasks.js";
 
 const dataFolder = "../shared/data";
+const composedRows = { validation: 32, test: 150 };
 
 test.skipIf(!existsSync(dataFolder))(
   "every set has its rows, templates with choices, and no overlap",
@@ -14,12 +15,18 @@ test.skipIf(!existsSync(dataFolder))(
       development,
       test: unseen,
       sets,
+      compositions,
     } = await readElmTasks({
       list: "recipes/elm/tasks.yaml",
       dataFolder,
       limits,
+      composedRows,
     });
     expect(train.length).toBeGreaterThanOrEqual(12);
+    expect(compositions.map(({ name, composed }) => [name, composed.splits.test.length])).toEqual([
+      ["capital-and-currency", 110],
+      ["calling-code-and-domain", 90],
+    ]);
     for (const set of sets) {
       expect(set.templates, set.name).toBeGreaterThanOrEqual(3);
       if (set.role === "train") {
@@ -63,6 +70,7 @@ test.skipIf(!existsSync(dataFolder))(
       list: "recipes/elm/tasks.yaml",
       dataFolder,
       limits: { train: 200, validation: 10, seen: 10, unseen: 10 },
+      composedRows,
     });
     const heldOut: { files: { path: string }[] } = JSON.parse(readFileSync("bases/cadre-mini/heldout.json", "utf8"));
     const paths = new Set(heldOut.files.map(({ path }) => path));

@@ -14,6 +14,7 @@ import { readPromptTemplates } from "../../tasks/node/read-prompt-templates.js";
 import type { PromptTemplate } from "../../tasks/promptsource/prompt-template.js";
 import type { RawRow } from "../../tasks/row-values.js";
 import type { SplitName, UserExample, UserTask } from "../../tasks/user-task.js";
+import { type Composition, jointComposition } from "../elm-compositions.js";
 import { type ElmList, type ElmSet, parseElmList } from "../elm-list.js";
 import { rawQaRow } from "../elm-rows.js";
 
@@ -49,6 +50,7 @@ export interface ElmTasks {
   readonly development: readonly UserTask[];
   readonly test: readonly UserTask[];
   readonly sets: readonly ElmSetReport[];
+  readonly compositions: readonly Composition[];
 }
 
 interface PlacedRow {
@@ -81,8 +83,10 @@ export async function readElmTasks(options: {
   readonly list: string;
   readonly dataFolder: string;
   readonly limits: ElmLimits;
+  /** Of compositions of the list's files. */
+  readonly composedRows: { readonly validation: number; readonly test: number };
 }): Promise<ElmTasks> {
-  const { list: path, dataFolder, limits } = options;
+  const { list: path, dataFolder, limits, composedRows } = options;
   const list = await readElmList(path);
   const load = (sets: readonly ElmSet[], role: ElmSetReport["role"]) =>
     Promise.all(sets.map((set) => loadSet(set, { role, dataFolder, listFolder: dirname(resolve(path)) })));
@@ -99,6 +103,15 @@ export async function readElmTasks(options: {
     development: tasksOf("development"),
     test: tasksOf("test"),
     sets: built.map(({ report }) => report),
+    compositions: await Promise.all(
+      list.composed.map(async ({ name, first, second }) =>
+        jointComposition(
+          name,
+          [await readInstructions(join(dataFolder, first)), await readInstructions(join(dataFolder, second))],
+          composedRows,
+        ),
+      ),
+    ),
   };
 }
 
