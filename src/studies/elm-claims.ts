@@ -15,7 +15,10 @@ import type { ElmTasks } from "./node/read-elm-tasks.js";
 /** All that the study found. */
 export interface ElmStudy {
   readonly settings: ElmSettings;
+  /** Those that are reported on. */
   readonly tasks: ElmTasks;
+  /** Test sets that are not reported on, as all of their rows have the same answer. */
+  readonly leftOut: readonly string[];
   /** At least one. */
   readonly seeds: readonly ElmSeedResults[];
   readonly retrieval: readonly RetrievalResult[];

@@ -121,7 +121,7 @@ function claimsTable(claims: readonly ElmClaim[]): Block {
   };
 }
 
-function besidePaper({ seeds, tasks }: ElmStudy): Block[] {
+function besidePaper({ seeds, tasks, leftOut }: ElmStudy): Block[] {
   const results = seeds.map((seed) => seed.prompt);
   return [
     {
@@ -135,7 +135,7 @@ function besidePaper({ seeds, tasks }: ElmStudy): Block[] {
     },
     {
       type: "text",
-      text: `**Do not compare the columns.** The paper's models have 3 billion parameters, are trained on 36 data sets with 296 prompts and judged on the whole of 11 data sets; here a model of a few million is judged on ${tasks.test.length} of them (${tasks.sets.flatMap(({ role, name, judged }) => (role === "test" ? [`${name} n = ${judged}`] : [])).join(", ")}). ${ABSENT} are not in the data. Only the order of systems can be compared, and only where the claims above are resolved. The paper's best single expert and oracle were chosen on the rows that they were scored on; here they are cross-fitted.`,
+      text: `**Do not compare the columns.** The paper's models have 3 billion parameters, are trained on 36 data sets with 296 prompts and judged on the whole of 11 data sets; here a model of a few million is judged on ${tasks.test.length} of them (${tasks.sets.flatMap(({ role, name, judged }) => (role === "test" && !leftOut.includes(name) ? [`${name} n = ${judged}`] : [])).join(", ")}). ${ABSENT} are not in the data${leftOut.length === 0 ? "" : `; of ${leftOut.join(", ")} it holds only rows with one answer, which a model that always gives it would have right, so that it counts nowhere here`}. Only the order of systems can be compared, and only where the claims above are resolved. The paper's best single expert and oracle were chosen on the rows that they were scored on; here they are cross-fitted.`,
     },
   ];
 }
@@ -327,22 +327,31 @@ function continualBlocks({ seeds, settings, tasks }: ElmStudy): Block[] {
       type: "table",
       caption: "Each route that changed",
       columns: [
-        { title: "seed" },
+        { title: "seeds" },
         { title: "added" },
         { title: "row", align: "left" },
         { title: "from", align: "left" },
         { title: "to", align: "left" },
       ],
-      rows: seeds.flatMap(({ seed, ledger }) =>
-        ledger.flatMap(({ added, changed }) =>
-          changed.map(({ row, from, to }): Cell[] => [seed, added, row, from, to]),
-        ),
-      ),
+      rows: changedRoutes(seeds),
     },
   ];
 }
 
-function dataBlocks({ tasks }: ElmStudy): Block[] {
+/** Each change once, with the seeds that had it: what is routed by does not depend on them, so they are mostly alike. */
+function changedRoutes(seeds: ElmStudy["seeds"]): Cell[][] {
+  const all = seeds.flatMap(({ seed, ledger }) =>
+    ledger.flatMap(({ added, changed }) =>
+      changed.map(({ row, from, to }) => ({ seed, change: [added, row, from, to] })),
+    ),
+  );
+  return [...groupBy(all, ({ change }) => JSON.stringify(change)).values()].map((own): Cell[] => [
+    own.map(({ seed }) => seed).join(", "),
+    ...at(own, 0).change,
+  ]);
+}
+
+function dataBlocks({ tasks, leftOut }: ElmStudy): Block[] {
   return [
     {
       type: "text",
@@ -365,7 +374,7 @@ function dataBlocks({ tasks }: ElmStudy): Block[] {
       rows: tasks.sets.map((set): Cell[] => [
         set.name,
         set.source,
-        set.role,
+        leftOut.includes(set.name) ? "left out: one answer" : set.role,
         set.templates,
         set.train,
         set.validation,

@@ -9,6 +9,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { elmClaims } from "./elm-claims.js";
 import type { ElmContext, ElmTrainer } from "./elm-context.js";
 import { judgedRows } from "./elm-evaluate.js";
+import { oneAnswerTasks, withoutTasks } from "./elm-left-out.js";
 import { elmReport } from "./elm-report.js";
 import { type ElmEncoder, rateRetrieval, retrieve } from "./elm-retrieval.js";
 import { type ElmSeedResults, runElmSeed } from "./elm-seed.js";
@@ -97,6 +98,9 @@ export async function studyElm(options: ElmOptions): Promise<Report | undefined>
   if (first === undefined) throw new CadreError("invalid-argument", "elm: expected at least one seed, got none");
   const development = tasks.development.map((task) => judgedRows(task, "unseen"));
   const test = tasks.test.map((task) => judgedRows(task, "unseen"));
+  const leftOut = oneAnswerTasks(tasks.test);
+  const reported = results.map((seed) => reportedOf(seed, leftOut));
+  const counted = test.map(({ name }) => name).filter((name) => !leftOut.includes(name));
   const encoders: ElmEncoder[] = [
     { name: "base", encoder },
     { name: "bm25", encoder: "bm25" },
@@ -104,9 +108,22 @@ export async function studyElm(options: ElmOptions): Promise<Report | undefined>
   ];
   const choices = await retrieve(context, { encoders, experts: first.promptExperts, tasks: [...development, ...test] });
   const retrieval = rateRetrieval(choices, {
-    development: { results: results.map((one) => one.promptDevelopment), tasks: development.map(({ name }) => name) },
-    test: { results: results.map((one) => one.prompt), tasks: test.map(({ name }) => name) },
+    development: { results: reported.map((one) => one.promptDevelopment), tasks: development.map(({ name }) => name) },
+    test: { results: reported.map((one) => one.prompt), tasks: counted },
   });
-  const study = { settings, tasks, seeds: results, retrieval, baseName: options.baseName };
+  const study = {
+    ...{ settings, retrieval, leftOut, seeds: reported, baseName: options.baseName },
+    tasks: { ...tasks, test: tasks.test.filter(({ name }) => !leftOut.includes(name)) },
+  };
   return elmReport(study, elmClaims(study));
+}
+
+/** Without the test sets that tell nothing. */
+function reportedOf(seed: ElmSeedResults, leftOut: readonly string[]): ElmSeedResults {
+  return {
+    ...seed,
+    prompt: withoutTasks(seed.prompt, leftOut),
+    sets: withoutTasks(seed.sets, leftOut),
+    mergesTest: seed.mergesTest.filter(({ tasks }) => tasks.every(({ name }) => !leftOut.includes(name))),
+  };
 }

@@ -1,5 +1,5 @@
 // Short pre-trainings at equal compute: each variant of recipes/cadre-mini.yaml gets the same FLOPs, not the same steps.
-// node tools/bases/compare-recipes.mjs RUNS-FOLDER [VARIANT…]; results: RUNS-FOLDER/VARIANT/metrics.jsonl
+// node tools/bases/compare-recipes.mjs RUNS-FOLDER [VARIANT…]; results: RUNS-FOLDER/VARIANT/metrics.jsonl. The tokenizer of 4,096 pieces: tools/tokenizer/README.md
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
