@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
 import { CadreError, throwIfAborted } from "../../core/errors.js";
 import { systemCodeOf, wrapSystemError } from "../../core/node/system-error.js";
 import { type HubRequest, openHubResponse, waitForNextTry } from "./hub-fetch.js";
@@ -49,10 +49,25 @@ async function fetchProven(download: Download, incomplete: string): Promise<void
     }
   }
   try {
-    await rename(incomplete, download.target);
+    await publish(incomplete, download);
   } catch (error) {
     throw wrapSystemError(error, `cannot write ${download.target}`);
   }
+}
+
+/**
+ * Gives the proven bytes their name. A hard link fails where another process was first; renaming would not, and could move what a third one has just begun to
+ * write under the same `.incomplete` name.
+ */
+async function publish(incomplete: string, { target, file }: Download): Promise<void> {
+  try {
+    await link(incomplete, target);
+  } catch (error) {
+    const first = systemCodeOf(error) === "EEXIST" && (await sizeOf(target)) === file.bytes;
+    // A file system without hard links, or a damaged file that is to be replaced.
+    if (!first) return rename(incomplete, target);
+  }
+  await rm(incomplete, { force: true });
 }
 
 /** Fetches until the file has its length. @returns whether bytes of an earlier run were used. */
