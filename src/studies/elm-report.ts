@@ -103,16 +103,16 @@ function claimsTable(claims: readonly ElmClaim[]): Block {
   return {
     type: "table",
     columns: [
-      { title: "no." },
-      { title: "claim", align: "left" },
+      { title: "claim" },
+      { title: "no.", align: "right" },
       { title: "paper", unit: "points", align: "right" },
       { title: "here", unit: "points", digits: 1, align: "right" },
       { title: "verdict", align: "left" },
       { title: "note", align: "left" },
     ],
     rows: claims.map(({ number, claim, paper, difference, verdict, note }): Cell[] => [
-      number,
       claim,
+      number,
       paper,
       difference === undefined ? "" : estimate(difference),
       verdict,

@@ -137,7 +137,7 @@ test("a tiny study that was stopped goes on to the page, and another run compute
   expect(page).not.toMatch(/undefined|NaN/);
   const claims = report.sections.find(({ title }) => title === "The paper's claims")?.blocks[0];
   const rows = claims?.type === "table" ? claims.rows : [];
-  expect(new Set(rows.map(([number]) => number))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+  expect(new Set(rows.map(([, number]) => number))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
   expect(rows.filter((row) => row[4] !== "not resolved")).toHaveLength(1);
 
   trained.length = 0;
