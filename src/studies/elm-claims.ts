@@ -15,9 +15,9 @@ import type { ElmTasks } from "./node/read-elm-tasks.js";
 /** All that the study found. */
 export interface ElmStudy {
   readonly settings: ElmSettings;
-  /** Those that are reported on. */
+  /** Those that are judged by. */
   readonly tasks: ElmTasks;
-  /** Test sets that are not reported on, as all of their rows have the same answer. */
+  /** Test sets that nobody is judged by, as all of their rows have the same answer. */
   readonly leftOut: readonly string[];
   /** At least one. */
   readonly seeds: readonly ElmSeedResults[];

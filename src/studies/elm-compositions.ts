@@ -2,6 +2,7 @@ import { CadreError } from "../core/errors.js";
 import { createRandom, hashText } from "../core/random.js";
 import { generatedUserTask } from "../tasks/generated/generated-user-task.js";
 import { findGeneratedTask, type SplitOptions } from "../tasks/generated/index.js";
+import { madeUserTask } from "../tasks/made-user-task.js";
 import type { Task } from "../tasks/task.js";
 import type { UserExample, UserTask } from "../tasks/user-task.js";
 
@@ -81,7 +82,7 @@ export function jointComposition(
 
 function userTask(name: string, splits: UserTask["splits"]): UserTask {
   const all = Object.values(splits).flat();
-  return {
+  return madeUserTask({
     name,
     files: [],
     templates: [
@@ -96,9 +97,5 @@ function userTask(name: string, splits: UserTask["splits"]): UserTask {
     splitFrom: "made",
     splitsMade: [],
     instances: all.length,
-    problems: [],
-    problemCounts: {},
-    leaks: [],
-    unusedFields: [],
-  };
+  });
 }

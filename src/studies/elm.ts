@@ -9,7 +9,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { elmClaims } from "./elm-claims.js";
 import type { ElmContext, ElmTrainer } from "./elm-context.js";
 import { judgedRows } from "./elm-evaluate.js";
-import { oneAnswerTasks, withoutTasks } from "./elm-left-out.js";
+import { oneAnswerTasks } from "./elm-left-out.js";
 import { elmReport } from "./elm-report.js";
 import { type ElmEncoder, rateRetrieval, retrieve } from "./elm-retrieval.js";
 import { type ElmSeedResults, runElmSeed } from "./elm-seed.js";
@@ -63,12 +63,14 @@ export interface ElmOptions {
 export async function studyElm(options: ElmOptions): Promise<Report | undefined> {
   const { device, base, tokenizer, settings = elmSettings, part, seeds, onProgress } = options;
   const { limits, composedRows } = settings;
-  const tasks = await readElmTasks({ list: options.list, dataFolder: options.dataFolder, limits, composedRows });
+  const read = await readElmTasks({ list: options.list, dataFolder: options.dataFolder, limits, composedRows });
   const baseSha256 = await hashBase(base);
   await using encoder = await createPooledEncoder({
     ...{ device, encoder: base.model, weights: base.weights, tokenizer, modelHash: baseSha256 },
   });
-  const judged = [...tasks.train, ...tasks.development, ...tasks.test].map(({ name, splits }) => [name, splits]);
+  const leftOut = oneAnswerTasks(read.test);
+  const tasks = { ...read, test: read.test.filter(({ name }) => !leftOut.includes(name)) };
+  const judged = [...read.train, ...read.development, ...read.test].map(({ name, splits }) => [name, splits]);
   const recipe = elmRecipe(settings, { seed: 0, steps: settings.promptSteps });
   const key = await sha256(new TextEncoder().encode(JSON.stringify([baseSha256, settings, recipe, judged])));
   const context: ElmContext = {
@@ -98,9 +100,6 @@ export async function studyElm(options: ElmOptions): Promise<Report | undefined>
   if (first === undefined) throw new CadreError("invalid-argument", "elm: expected at least one seed, got none");
   const development = tasks.development.map((task) => judgedRows(task, "unseen"));
   const test = tasks.test.map((task) => judgedRows(task, "unseen"));
-  const leftOut = oneAnswerTasks(tasks.test);
-  const reported = results.map((seed) => reportedOf(seed, leftOut));
-  const counted = test.map(({ name }) => name).filter((name) => !leftOut.includes(name));
   const encoders: ElmEncoder[] = [
     { name: "base", encoder },
     { name: "bm25", encoder: "bm25" },
@@ -108,22 +107,9 @@ export async function studyElm(options: ElmOptions): Promise<Report | undefined>
   ];
   const choices = await retrieve(context, { encoders, experts: first.promptExperts, tasks: [...development, ...test] });
   const retrieval = rateRetrieval(choices, {
-    development: { results: reported.map((one) => one.promptDevelopment), tasks: development.map(({ name }) => name) },
-    test: { results: reported.map((one) => one.prompt), tasks: counted },
+    development: { results: results.map((one) => one.promptDevelopment), tasks: development.map(({ name }) => name) },
+    test: { results: results.map((one) => one.prompt), tasks: test.map(({ name }) => name) },
   });
-  const study = {
-    ...{ settings, retrieval, leftOut, seeds: reported, baseName: options.baseName },
-    tasks: { ...tasks, test: tasks.test.filter(({ name }) => !leftOut.includes(name)) },
-  };
+  const study = { settings, tasks, leftOut, seeds: results, retrieval, baseName: options.baseName };
   return elmReport(study, elmClaims(study));
-}
-
-/** Without the test sets that tell nothing. */
-function reportedOf(seed: ElmSeedResults, leftOut: readonly string[]): ElmSeedResults {
-  return {
-    ...seed,
-    prompt: withoutTasks(seed.prompt, leftOut),
-    sets: withoutTasks(seed.sets, leftOut),
-    mergesTest: seed.mergesTest.filter(({ tasks }) => tasks.every(({ name }) => !leftOut.includes(name))),
-  };
 }

@@ -8,6 +8,7 @@ import { parseJson } from "../../core/parse-json.js";
 import { createRandom, hashText } from "../../core/random.js";
 import { createOverlapIndex, type OverlapIndex } from "../../mixtures/overlap.js";
 import type { FieldMap } from "../../tasks/field-map.js";
+import { madeUserTask } from "../../tasks/made-user-task.js";
 import { readFieldMap } from "../../tasks/node/read-field-map.js";
 import { readInstructions } from "../../tasks/node/read-instructions.js";
 import { readPromptTemplates } from "../../tasks/node/read-prompt-templates.js";
@@ -256,7 +257,7 @@ function buildTask(
   };
   const all = Object.values(splits).flat();
   return {
-    task: {
+    task: madeUserTask({
       name: set.name,
       files: [...(set.train ?? []), ...set.test],
       templates: templates.map(({ name }) => ({
@@ -269,11 +270,7 @@ function buildTask(
       splitFrom: "files",
       splitsMade: ["validation"],
       instances,
-      problems: [],
-      problemCounts: {},
-      leaks: [],
-      unusedFields: [],
-    },
+    }),
     report: {
       name: set.name,
       source: set.source,

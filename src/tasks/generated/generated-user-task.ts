@@ -1,4 +1,5 @@
 import { at } from "../../core/at.js";
+import { madeUserTask } from "../made-user-task.js";
 import type { Task } from "../task.js";
 import { renderExample } from "../template.js";
 import { SPLITS, type SplitName, type UserExample, type UserTask } from "../user-task.js";
@@ -23,7 +24,7 @@ export function generatedUserTask(generated: GeneratedTask, options: SplitOption
   };
   const [train = [], validation = [], test = []] = SPLITS.map(examplesOf);
   const targets = [...train, ...validation, ...test].map((example) => example.targets[0]);
-  return {
+  return madeUserTask({
     name,
     files: [],
     templates: templates.map((_, index) => ({
@@ -38,9 +39,5 @@ export function generatedUserTask(generated: GeneratedTask, options: SplitOption
     splitFrom: "made",
     splitsMade: SPLITS,
     instances,
-    problems: [],
-    problemCounts: {},
-    leaks: [],
-    unusedFields: [],
-  };
+  });
 }
