@@ -2,6 +2,7 @@ import * as z from "zod";
 import { CadreError } from "../core/errors.js";
 import { parseConfig } from "../core/parse-config.js";
 import type { BatchShape } from "../models/packed-batch.js";
+import { adafactor, adafactorPresets } from "../training/optimizers/adafactor.js";
 
 const count = z.int().positive();
 const weight = z.number().nonnegative();
@@ -80,6 +81,9 @@ export type PretrainingRecipe = z.output<typeof recipeSchema>;
 export function batchShapeOf({ batch }: PretrainingRecipe): BatchShape {
   return { ...batch, sequences: batch.inputLength };
 }
+
+/** As T5 v1.1 was pre-trained; recipes name no other. */
+export const pretrainingOptimizer = adafactor(adafactorPresets.t5x);
 
 /** @throws CadreError `invalid-config` naming every field that is wrong; `unsupported` for a newer format version. */
 export function parsePretrainingRecipe(value: unknown, where: string): PretrainingRecipe {

@@ -19,10 +19,9 @@ import type { CheckpointStore } from "../../training/checkpoint-store.js";
 import type { TrainingEvent } from "../../training/events.js";
 import { checkpointFolder } from "../../training/node/checkpoint-folder.js";
 import { openMetricsFile } from "../../training/node/metrics-file.js";
-import { adafactor, adafactorPresets } from "../../training/optimizers/adafactor.js";
 import { createSchedule } from "../../training/schedules.js";
 import { train } from "../../training/train.js";
-import { batchShapeOf } from "../pretraining-recipe.js";
+import { batchShapeOf, pretrainingOptimizer } from "../pretraining-recipe.js";
 import { pretrainingStream } from "../pretraining-stream.js";
 import { type PretrainingDataEvent, type PretrainingDataOptions, readPretrainingData } from "./pretraining-data.js";
 import { startingEmbeddings } from "./starting-embeddings.js";
@@ -92,7 +91,7 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
       stream: newStream(),
       batch: batchShapeOf(recipe),
       steps: recipe.steps,
-      optimizer: adafactor(adafactorPresets.t5x),
+      optimizer: pretrainingOptimizer,
       schedule: createSchedule({ kind: "warmup-stable-decay", ...recipe }),
       clipNorm: recipe.clipNorm,
       losses: recipe.losses,

@@ -8,8 +8,7 @@ import { countElements } from "../../tensors/tensor.js";
 import { openTokenizer } from "../../tokenizers/node/open-tokenizer.js";
 import { flopsPerStep } from "../../training/flops.js";
 import { estimateMemory, type MemoryEstimate } from "../../training/memory.js";
-import { adafactor, adafactorPresets } from "../../training/optimizers/adafactor.js";
-import { batchShapeOf } from "../pretraining-recipe.js";
+import { batchShapeOf, pretrainingOptimizer } from "../pretraining-recipe.js";
 import { type DataReadyEvent, type PretrainingDataOptions, readPretrainingData } from "./pretraining-data.js";
 
 /** Share of the fastest matrix product that training steps reached where they were measured; see bench/RESULTS.md. */
@@ -60,7 +59,7 @@ export async function planPretraining(
       shape: batchShapeOf(recipe),
       accumulate: 1,
       stepsPerRun: 1,
-      optimizer: adafactor(adafactorPresets.t5x),
+      optimizer: pretrainingOptimizer,
       clipNorm: recipe.clipNorm,
       dropout: { rate: recipe.dropout },
       decayed: () => false,
