@@ -65,3 +65,11 @@ test("equal arms do not resolve", () => {
   expect(difference).toMatchObject({ value: expect.closeTo(0, 9) });
   expect(verdict).toBe("not resolved");
 });
+
+test("sets are named where a difference is resolved", () => {
+  const sets = [result("far", { expert: 90, full: 40 }), result("near", { expert: 70, full: 70 })];
+  const report = baseCardReport([{ steps: 60, sets }], { recipe: cardRecipe, seeds: SEEDS, inputLength: 128 });
+  const texts = at(report.sections, 1).blocks.flatMap((block) => (block.type === "text" ? [block.text] : []));
+  expect(texts[0]).toBe("Resolved against all weights from random: the expert is ahead on far, and behind on no set.");
+  expect(texts).toHaveLength(3);
+});

@@ -1,3 +1,4 @@
+import { at } from "../core/at.js";
 import { mean } from "../core/numbers.js";
 import {
   excludesZero,
@@ -53,19 +54,17 @@ function sectionsAfter(
     100 * mean(result.majority),
   ]);
   const others = [
-    (result: CardResult) => result.arms[FULL].correct,
-    (result: CardResult) => result.arms[FROZEN].correct,
-    (result: CardResult) => repeated(result.bagOfWords, seeds),
-  ];
-  const differences = [
-    ...results.map((result): Cell[] => [
-      result.set,
-      ...others.flatMap((other) =>
-        differenceCells(pairedInterval({ first: result.arms[EXPERT].correct, second: other(result) })),
-      ),
-    ]),
-    ["mean", ...others.flatMap((other) => differenceCells(meanDifference(results, other)))],
-  ];
+    { name: FULL, correct: (result: CardResult) => result.arms[FULL].correct },
+    { name: FROZEN, correct: (result: CardResult) => result.arms[FROZEN].correct },
+    { name: "bag of words", correct: (result: CardResult) => repeated(result.bagOfWords, seeds) },
+  ].map(({ name, correct }) => ({
+    name,
+    bySet: results.map((result) => ({
+      set: result.set,
+      ...pairedInterval({ first: result.arms[EXPERT].correct, second: correct(result) }),
+    })),
+    ofMeans: meanDifference(results, correct),
+  }));
   const means = (of: (result: CardResult) => readonly (readonly number[])[]): number =>
     mean(results.map((result) => 100 * mean(of(result).map(mean))));
   return [
@@ -78,12 +77,11 @@ function sectionsAfter(
           columns: [
             { title: "set" },
             { title: "choices" },
-            ...[EXPERT, FULL, FROZEN, "bag of words"].map((title) => ({
+            ...[EXPERT, FULL, FROZEN, "bag of words", "majority"].map((title) => ({
               title,
               digits: 1,
               best: "highest" as const,
             })),
-            { title: "majority", digits: 1 },
           ],
           rows: [
             ...rows,
@@ -112,13 +110,20 @@ function sectionsAfter(
           caption: "Paired differences in percentage points, expert minus the other",
           columns: [
             { title: "set" },
-            ...["all weights from random", "adapters on frozen random weights", "bag of words"].flatMap((title) => [
-              { title, digits: 1 },
+            ...others.flatMap(({ name }) => [
+              { title: name, digits: 1 },
               { title: "", align: "left" as const },
             ]),
           ],
-          rows: differences,
+          rows: [
+            ...results.map(({ set }, index): Cell[] => [
+              set,
+              ...others.flatMap(({ bySet }) => differenceCells(at(bySet, index))),
+            ]),
+            ["mean", ...others.flatMap(({ ofMeans }) => differenceCells(ofMeans))],
+          ],
         },
+        ...others.map(({ name, bySet }) => ({ type: "text" as const, text: whereResolved(name, bySet) })),
       ],
     },
     {
@@ -138,11 +143,21 @@ function sectionsAfter(
   ];
 }
 
+/** On which sets the expert is ahead of another system, and where that is ahead of it. */
+function whereResolved(name: string, differences: readonly (Difference & { readonly set: string })[]): string {
+  const sets = (sign: number): string =>
+    differences
+      .filter(({ mean: difference, resolved }) => resolved && Math.sign(difference) === sign)
+      .map(({ set }) => set)
+      .join(", ") || "no set";
+  return `Resolved against ${name}: the expert is ahead on ${sets(1)}, and behind on ${sets(-1)}.`;
+}
+
 /** The expert minus another arm, mean over sets: each resample draws seeds for all sets, and rows within each. */
 function meanDifference(
   results: readonly CardResult[],
   other: (result: CardResult) => readonly (readonly number[])[],
-): Estimated & { readonly resolved: boolean } {
+): Difference {
   const sets = results.map((result, set) => {
     const systems = [result.arms[EXPERT].correct, other(result)];
     const [expert, second] = resampledMeans(systems, { stream: set + 1, resamples: RESAMPLES });
@@ -157,7 +172,7 @@ function meanDifference(
   return { mean: mean(sets.map(({ value }) => value)), ...interval, resolved: excludesZero(interval) };
 }
 
-function differenceCells(difference: Estimated & { readonly resolved: boolean }): Cell[] {
+function differenceCells(difference: Difference): Cell[] {
   return [percent(difference), difference.resolved ? (difference.mean > 0 ? "better" : "worse") : "not resolved"];
 }
 
@@ -169,6 +184,10 @@ interface Estimated {
   readonly mean: number;
   readonly low: number;
   readonly high: number;
+}
+
+interface Difference extends Estimated {
+  readonly resolved: boolean;
 }
 
 function percent({ mean: value, low, high }: Estimated): Estimate {

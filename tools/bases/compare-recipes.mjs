@@ -15,7 +15,7 @@ const variants = {
   "rate-0.04": { gflop: 111, learningRate: 0.04 },
   "wide-feed-forward": { gflop: 155, model: { ...model, d_ff: 1024 } },
   "six-layers": { gflop: 150, model: { ...model, num_layers: 6 } },
-  narrow: { gflop: 76, model: { ...model, d_model: 192, num_heads: 3, d_ff: 384 } },
+  narrow: { gflop: 68, model: { ...model, d_model: 192, num_heads: 3, d_ff: 384 } },
   "pieces-4096": { gflop: 104, tokenizer: "/tmp/tok/final-4096" },
 };
 const BUDGET_GFLOP = 400 * 111;
