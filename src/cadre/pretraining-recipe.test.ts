@@ -84,3 +84,13 @@ test("a pack has room for as many sequences as tokens", () => {
   const recipe = parsePretrainingRecipe(tinyRecipe(), "base.yaml");
   expect(batchShapeOf(recipe)).toEqual({ rows: 4, inputLength: 96, targetLength: 48, sequences: 96 });
 });
+
+test("feeling needs its words, and a start from a base leaves no room for word vectors", () => {
+  const mixture = { ...(tinyRecipe().mixture as object), feeling: 0.1 };
+  expect(refusal(tinyRecipe({ mixture })).message).toMatch(/expected a file of words[\s\S]*at feelingWords/);
+  expect(refusal(tinyRecipe({ start: "base", wordVectors: { window: 3 } })).message).toMatch(
+    /expected none beside start[\s\S]*at wordVectors/,
+  );
+  const recipe = parsePretrainingRecipe(tinyRecipe({ mixture, feelingWords: "words.tsv", start: "base" }), "base.yaml");
+  expect(recipe).toMatchObject({ feelingWords: "words.tsv", start: "base", mixture: { subjectWord: 0, feeling: 0.1 } });
+});

@@ -40,7 +40,15 @@ const recipeSchema = z
       derived: weight,
       generated: weight,
       instructions: weight,
+      /** Which of eight words stands near a text. */
+      subjectWord: weight.default(0),
+      /** How a text sounds, as `feelingWords` say. */
+      feeling: weight.default(0),
     }),
+    /** File of words and how good they sound: a word of small letters, a tab, a number from -4 to 4 in each line. */
+    feelingWords: z.string().min(1).optional(),
+    /** Folder of a base whose weights the run starts from; absent: from random numbers or word vectors. */
+    start: z.string().min(1).optional(),
     /** Weights of the loss over the answers' tokens and of the loss over the choices of examples that have some. */
     losses: z.strictObject({ tokens: weight, choices: weight }).default({ tokens: 1, choices: 1 }),
     /** Start the embeddings from word vectors of the text, counted over so many pieces to each side; absent: from random numbers. */
@@ -68,6 +76,14 @@ const recipeSchema = z
   .refine(({ mixture }) => Object.values(mixture).some((share) => share > 0), {
     path: ["mixture"],
     error: "expected a share above 0",
+  })
+  .refine(({ mixture, feelingWords }) => mixture.feeling === 0 || feelingWords !== undefined, {
+    path: ["feelingWords"],
+    error: "expected a file of words, as the mixture holds feeling",
+  })
+  .refine(({ start, wordVectors }) => start === undefined || wordVectors === undefined, {
+    path: ["wordVectors"],
+    error: "expected none beside start: the embeddings are those of the base",
   })
   .refine(({ warmupSteps, decaySteps, steps }) => warmupSteps + decaySteps <= steps, {
     path: ["decaySteps"],

@@ -1,6 +1,8 @@
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { at } from "../core/at.js";
+import { createRandom } from "../core/random.js";
 import type { ExampleStream } from "../mixtures/example-stream.js";
+import { feelingTasks } from "../tasks/derived/feeling.js";
 import { generatedTasks } from "../tasks/generated/index.js";
 import type { Task } from "../tasks/task.js";
 import { openTokenizer } from "../tokenizers/node/open-tokenizer.js";
@@ -9,7 +11,15 @@ import { markedText, TOKENIZER_FOLDER, tinyRecipe } from "./node/pretraining.tes
 import { type PretrainingRecipe, parsePretrainingRecipe } from "./pretraining-recipe.js";
 import { type PretrainingSources, pretrainingStream } from "./pretraining-stream.js";
 
-const NOTHING = { spanCorruption: 0, prefixLm: 0, derived: 0, generated: 0, instructions: 0 };
+const NOTHING = {
+  spanCorruption: 0,
+  prefixLm: 0,
+  derived: 0,
+  generated: 0,
+  instructions: 0,
+  subjectWord: 0,
+  feeling: 0,
+};
 type Mixture = PretrainingRecipe["mixture"];
 
 let tokenizer: Tokenizer;
@@ -38,6 +48,10 @@ beforeAll(async () => {
       texts: [{ path: `${group}.txt`, sha256: "", tokens: tokenizer.encodeWithoutEnd(content), droppedParagraphs: 0 }],
     })),
     instructions,
+    feelingWords: new Map([
+      ["cold", -1.5],
+      ["morning", 1.2],
+    ]),
   };
 });
 afterEach(() => {
@@ -45,11 +59,17 @@ afterEach(() => {
 });
 
 function streamOf(mixture: Partial<Mixture>, from: PretrainingSources = sources): ExampleStream {
-  const recipe = parsePretrainingRecipe(tinyRecipe({ mixture: { ...NOTHING, ...mixture } }), "test");
+  const recipe = parsePretrainingRecipe(
+    tinyRecipe({ mixture: { ...NOTHING, ...mixture }, feelingWords: "words.tsv" }),
+    "test",
+  );
   return pretrainingStream(recipe, tokenizer, from);
 }
 
-const WHOLE: Mixture = { spanCorruption: 0.4, prefixLm: 0.15, derived: 0.15, generated: 0.15, instructions: 0.15 };
+const WHOLE: Mixture = {
+  ...NOTHING,
+  ...{ spanCorruption: 0.4, prefixLm: 0.15, derived: 0.15, generated: 0.15, instructions: 0.15 },
+};
 
 /** Which part of the mixture an example comes from, by its tokens alone. */
 function partOf({ input, targets }: ReturnType<ExampleStream["next"]>): keyof Mixture {
@@ -185,3 +205,35 @@ test("texts without words between spaces do not make derived tasks search for ev
     /mixture: derived: expected texts with two neighbouring passages of at least 8 words/,
   );
 });
+
+test("the part on feelings asks how texts and words of the list sound, without listing the answers", () => {
+  const stream = streamOf({ feeling: 1 });
+  const templates = feelingTasks(sources.feelingWords).flatMap((task) => task.templates);
+  const said = Array.from({ length: 200 }, () => stream.next());
+  for (const { input } of said) {
+    expect(templates.some((template) => isRendered(template, tokenizer.decode(input)))).toBe(true);
+  }
+  const answers = said.map(({ targets, correct }) => tokenizer.decode(at(targets, correct ?? 0)));
+  expect(answers).toEqual(expect.arrayContaining(["positive", "negative", "good", "bad", "yes", "no"]));
+});
+
+test("the part on subjects asks for one of eight words", () => {
+  const random = createRandom(8);
+  const letter = () => at([..."abcdefghijklmnopqrstuvwxyz"], random.nextInteger(26));
+  const words = Array.from({ length: 4000 }, (_, index) =>
+    index % 2 === 0 ? "the" : [0, 1, 2, 3].map(letter).join(""),
+  );
+  const tokens = tokenizer.encodeWithoutEnd(words.join(" "));
+  const group = { kind: "noise", weight: 1, texts: [{ path: "noise.txt", sha256: "", tokens, droppedParagraphs: 0 }] };
+  const stream = streamOf({ subjectWord: 1 }, { ...sources, groups: [group] });
+  for (let count = 0; count < 50; count++) {
+    const { targets } = stream.next();
+    expect([1, 8]).toContain(targets.length);
+  }
+});
+
+/** Whether a text is a template with something at each place of a field, and nothing more. */
+function isRendered(template: string, text: string): boolean {
+  const parts = template.split(/\{\{.*?\}\}/);
+  return new RegExp(`^${parts.map((part) => part.replace(/[?.]/g, "\\$&")).join("[^]+")}$`).test(text);
+}

@@ -14,10 +14,13 @@ import {
 import { formatInstruction } from "../mixtures/instruction-format.js";
 import { textWindows } from "../mixtures/text-windows.js";
 import { type DerivedTask, wordsOf } from "../tasks/derived/derived-task.js";
+import { type FeelingWords, feelingTasks } from "../tasks/derived/feeling.js";
 import { derivedTasks } from "../tasks/derived/index.js";
+import { subjectWordTask } from "../tasks/derived/subject-word.js";
 import type { GeneratedTask } from "../tasks/generated/generated-task.js";
 import { generatedTasks } from "../tasks/generated/index.js";
 import type { Example, Instance, Task } from "../tasks/task.js";
+import { renderExample } from "../tasks/template.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { splitPrefix } from "../training/objectives/prefix-lm.js";
 import { corruptSpans } from "../training/objectives/span-corruption.js";
@@ -35,6 +38,21 @@ const MAX_CHOICE_TOKENS = 40;
 
 /** Passages from elsewhere that a derived task may use. */
 const OTHERS = 3;
+
+/** Tasks that are derived from text and drawn equally often. */
+interface DerivedPart {
+  readonly name: string;
+  readonly tasks: readonly DerivedTask[];
+  /** Passages from elsewhere that the tasks may use. */
+  readonly others: number;
+  /** Whether the input lists the choices. Where it does not, the text alone must tell. */
+  readonly isListed: boolean;
+}
+
+/** Eight choices: many more would have no room for their loss. */
+const subjectWordPart: DerivedPart = { name: "subjectWord", tasks: [subjectWordTask], others: 7, isListed: false };
+
+const feelingPart = { name: "feeling", others: 0, isListed: false };
 
 /** Passages that are tried for one derived example before the texts are said to hold none. */
 const DERIVED_ATTEMPTS = 10_000;
@@ -56,6 +74,8 @@ export interface TextGroup {
 export interface PretrainingSources {
   readonly groups: readonly TextGroup[];
   readonly instructions: readonly Task[];
+  /** Empty where the recipe names none. */
+  readonly feelingWords: FeelingWords;
 }
 
 /**
@@ -66,7 +86,7 @@ export interface PretrainingSources {
 export function pretrainingStream(
   recipe: PretrainingRecipe,
   tokenizer: Tokenizer,
-  { groups, instructions }: PretrainingSources,
+  { groups, instructions, feelingWords }: PretrainingSources,
 ): ExampleStream {
   const { mixture, seed } = recipe;
   const endId = tokenizer.endId;
@@ -81,6 +101,7 @@ export function pretrainingStream(
       })),
       hashText(`${seed} ${name}`),
     );
+  const derived = (part: DerivedPart): ExampleStream => derivedStream({ seed, tokenizer, groups }, part);
   const parts: { readonly share: number; readonly stream: () => ExampleStream }[] = [
     {
       share: mixture.spanCorruption,
@@ -100,9 +121,14 @@ export function pretrainingStream(
           splitPrefix(tokens, { maxTarget: recipe.batch.targetLength - 1, endId }, randomOf(seed, "cuts", index)),
         ),
     },
-    { share: mixture.derived, stream: () => derivedStream(seed, tokenizer, groups) },
+    {
+      share: mixture.derived,
+      stream: () => derived({ name: "derived", tasks: derivedTasks, others: OTHERS, isListed: true }),
+    },
     { share: mixture.generated, stream: () => generatedTaskStream(seed, tokenizer) },
     { share: mixture.instructions, stream: () => instructionStream(seed, tokenizer, instructions) },
+    { share: mixture.subjectWord, stream: () => derived(subjectWordPart) },
+    { share: mixture.feeling, stream: () => derived({ ...feelingPart, tasks: feelingTasks(feelingWords) }) },
   ];
   const used = parts.filter(({ share }) => share > 0);
   if (used.length === 0) {
@@ -166,7 +192,14 @@ function instructionStream(seed: number, tokenizer: Tokenizer, tasks: readonly T
   );
 }
 
-function derivedStream(seed: number, tokenizer: Tokenizer, groups: readonly TextGroup[]): ExampleStream {
+function derivedStream(
+  {
+    seed,
+    tokenizer,
+    groups,
+  }: { readonly seed: number; readonly tokenizer: Tokenizer; readonly groups: readonly TextGroup[] },
+  part: DerivedPart,
+): ExampleStream {
   const sizes = groups.map(({ texts, weight }) => weight * tokensOf(texts));
   const passage = (random: Random) => {
     const group = at(groups, drawByWeight(sizes, random));
@@ -189,20 +222,23 @@ function derivedStream(seed: number, tokenizer: Tokenizer, groups: readonly Text
   };
   const kinds = [...new Set(groups.map(({ kind }) => kind))];
   return generatedStream((index) => {
-    const random = randomOf(seed, "derived tasks", index);
+    const random = randomOf(seed, `${part.name} tasks`, index);
     for (let attempt = 0; attempt < DERIVED_ATTEMPTS; attempt++) {
-      const task: DerivedTask = at(derivedTasks, random.nextInteger(derivedTasks.length));
+      const task: DerivedTask = at(part.tasks, random.nextInteger(part.tasks.length));
       const { first, next, kind } = passage(random);
-      const others = Array.from({ length: OTHERS }, () => passage(random).first);
+      const others = Array.from({ length: part.others }, () => passage(random).first);
       const usable = [first, next, ...others].every((text) => wordsOf(text).length >= PASSAGE_WORDS);
       const instance = usable ? task.make({ first, next, others, kind, kinds }, random) : undefined;
       if (instance !== undefined) {
-        return encodeTask(tokenizer, formatInstruction({ definition: "", ...task }, instance, random));
+        const example = part.isListed
+          ? formatInstruction({ definition: "", ...task }, instance, random)
+          : renderExample({}, instance, at(task.templates, random.nextInteger(task.templates.length)));
+        return encodeTask(tokenizer, example);
       }
     }
     throw new CadreError(
       "invalid-argument",
-      `mixture: derived: expected texts with two neighbouring passages of at least ${PASSAGE_WORDS} words between spaces, found none in ${DERIVED_ATTEMPTS} draws; give other texts or set the share to 0`,
+      `mixture: ${part.name}: expected texts with two neighbouring passages of at least ${PASSAGE_WORDS} words between spaces, found none in ${DERIVED_ATTEMPTS} draws; give other texts or set the share to 0`,
     );
   });
 }

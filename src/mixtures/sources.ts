@@ -41,6 +41,7 @@ const sourcesSchema = z.looseObject({
   formatVersion: z.literal(FORMAT_VERSION),
   root: z.string().min(1),
   files: z.array(sourceFileSchema),
+  wordLists: z.array(sourceFileSchema.omit({ kind: true })).default([]),
 });
 
 const heldoutSchema = z.looseObject({
@@ -52,7 +53,10 @@ const heldoutSchema = z.looseObject({
 /** A file that may be trained on, with the licence of its source data set and where that licence is stated. */
 export type SourceFile = z.output<typeof sourceFileSchema>;
 
-/** `sources.json` of a base: the files that its pre-training may use; `root` is relative to the repository's root. */
+/**
+ * `sources.json` of a base: the files that its pre-training may use; `root` is relative to the repository's root, paths of word lists are relative to the
+ * list's own folder.
+ */
 export type Sources = z.output<typeof sourcesSchema>;
 
 /** `heldout.json` of a base: the files that nothing may be trained on, with the reason. */
@@ -108,6 +112,9 @@ export function checkSources(sources: Sources, heldout: Pick<Heldout, "files">):
     if (reason !== undefined) faults.push({ path, fault: `held out: ${reason}` });
     const never = NEVER_TRAINED.find(([pattern]) => pattern.test(path));
     if (never !== undefined) faults.push({ path, fault: `never trained on: ${never[1]}` });
+  }
+  for (const { path, licence } of sources.wordLists) {
+    if (!ALLOWED_LICENCES.has(licence)) faults.push({ path, fault: `licence ${licence} is not on the allow-list` });
   }
   if (faults.length === 0) return;
   const lines = faults.map(({ path, fault }) => `  ${path}: ${fault}`);

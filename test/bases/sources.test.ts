@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ALLOWED_LICENCES, checkSources, parseHeldout, parseSources } from "../../src/mixtures/sources.js";
@@ -25,6 +26,17 @@ test("a licence outside the list, a held-out file and a test file would be caugh
   expect(() => checkSources(withFile({ licence: "unknown" }), heldout)).toThrow("new.txt: licence unknown");
   expect(() => checkSources(withFile({ path: held.path }), heldout)).toThrow(`${held.path}: held out`);
   expect(() => checkSources(withFile({ path: "new/test.txt" }), heldout)).toThrow("never trained on");
+});
+
+test("word lists are here as they are listed, with the text of their licence", () => {
+  expect(sources.wordLists.map(({ path }) => path)).toEqual(["feeling-words.tsv"]);
+  for (const { path, sha256, bytes, licence } of sources.wordLists) {
+    const content = readFileSync(new URL(`../../bases/cadre-mini/${path}`, import.meta.url));
+    expect([content.length, createHash("sha256").update(content).digest("hex")]).toEqual([bytes, sha256]);
+    expect(ALLOWED_LICENCES.has(licence)).toBe(true);
+  }
+  const listed = { ...sources, wordLists: sources.wordLists.map((list) => ({ ...list, licence: "unknown" })) };
+  expect(() => checkSources(listed, heldout)).toThrow("feeling-words.tsv: licence unknown");
 });
 
 test("every licence has a place that states it", () => {

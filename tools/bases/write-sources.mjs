@@ -43,6 +43,12 @@ for (const { files: patterns, ...dataSet } of dataSets) {
   }
 }
 
+const { wordLists } = readJson("tools/bases/licences.json");
+const withHash = ({ path, ...dataSet }) => {
+  const bytes = readFileSync(join(repository, "bases/cadre-mini", path));
+  return { path, sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length, ...dataSet };
+};
+
 const document = {
   format: "cadre-sources",
   formatVersion: 1,
@@ -51,6 +57,7 @@ const document = {
     "Written by tools/bases/write-sources.mjs.",
   root: "../shared/data",
   files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
+  wordLists: wordLists.map(withHash),
 };
 writeFileSync(join(repository, "bases/cadre-mini/sources.json"), `${JSON.stringify(document, null, 2)}\n`);
 const total = document.files.reduce((sum, { bytes }) => sum + bytes, 0);

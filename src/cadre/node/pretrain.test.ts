@@ -149,6 +149,26 @@ test("a tokenizer that is not there and a model that is none are refused", async
   await expect(pretrain(options({ model: { d_model: "wide" } }))).rejects.toThrow(/d_model/);
 });
 
+test("a run may start from another's weights, if these have its tokenizer and shape", async () => {
+  await pretrain(options({ steps: 6 }));
+  const start = "runs/one/model";
+  const still = { start, steps: 1, warmupSteps: 0, decaySteps: 0, learningRate: 1e-9 };
+  await pretrain(options(still, { run: "two" }));
+  expect((await weightsOf("two")).equals(await weightsOf("one"))).toBe(true);
+
+  const wider = { ...(tinyRecipe().model as object), d_ff: 64 };
+  await expect(pretrain(options({ ...still, model: wider }, { run: "three" }))).rejects.toMatchObject({
+    code: "mismatch",
+  });
+  const tokenizer = JSON.parse(await readFile(join(folder, start, "tokenizer.json"), "utf8"));
+  tokenizer.model.merges.pop();
+  await writeFile(join(folder, start, "tokenizer.json"), JSON.stringify(tokenizer));
+  await expect(pretrain(options(still, { run: "four" }))).rejects.toMatchObject({
+    code: "mismatch",
+    message: expect.stringMatching(/^start: .* another one; name that folder as tokenizer, too$/),
+  });
+});
+
 test("a plan counts as the training does, and leaves nothing in the run's folder", async () => {
   const plan = await planPretraining(options());
   expect(events.filter(({ type }) => type === "data-ready")).toEqual([plan.data]);

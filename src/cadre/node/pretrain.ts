@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../../core/node/atomic-write.js";
 import { wrapSystemError } from "../../core/node/system-error.js";
 import { createChoiceScorer } from "../../evaluation/score-choices.js";
 import type { EncodedExample } from "../../mixtures/encoded-example.js";
-import { saveModelFolder } from "../../models/node/model-folder.js";
+import { type ModelFolder, openModelFolder, saveModelFolder } from "../../models/node/model-folder.js";
 import { parseT5Config, type T5Config } from "../../models/t5/config.js";
 import { createT5 } from "../../models/t5/t5.js";
 import type { Device } from "../../runtime/device.js";
@@ -15,6 +15,7 @@ import { availableMemory } from "../../runtime/node/available-memory.js";
 import { castTensor } from "../../tensors/convert.js";
 import type { Tensor } from "../../tensors/tensor.js";
 import { openTokenizer } from "../../tokenizers/node/open-tokenizer.js";
+import type { Tokenizer } from "../../tokenizers/tokenizer.js";
 import type { CheckpointStore } from "../../training/checkpoint-store.js";
 import type { TrainingEvent } from "../../training/events.js";
 import { checkpointFolder } from "../../training/node/checkpoint-folder.js";
@@ -73,6 +74,8 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
     `${JSON.stringify({ format: "cadre-pretraining-data", formatVersion: 1, ...ready }, null, 2)}\n`,
   );
   const newStream = () => pretrainingStream(recipe, tokenizer, sources);
+  await using start =
+    recipe.start === undefined ? undefined : await openStart(resolve(options.recipeFolder, recipe.start), tokenizer);
   const embeddings = await startingEmbeddings(recipe, { model, sources, runFolder });
   const store = checkpointFolder(join(runFolder, "checkpoints"));
   using metrics = openMetricsFile(join(runFolder, "metrics.jsonl"));
@@ -87,6 +90,7 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
     const { step, tensors } = await train({
       device,
       model,
+      ...(start === undefined ? {} : { weights: start.weights }),
       ...(embeddings === undefined ? {} : { deltaTensors: embeddings }),
       stream: newStream(),
       batch: batchShapeOf(recipe),
@@ -140,6 +144,17 @@ async function newestOf(store: CheckpointStore, folder: string) {
     throw new CadreError("aborted", `${folder}: the time was up before the first step; give it more minutes`);
   }
   return latest.checkpoint;
+}
+
+/** @throws CadreError as `openModelFolder` and `openTokenizer` say; `mismatch` where the base has another tokenizer: its weights would mean other pieces. */
+async function openStart(folder: string, { hash }: Tokenizer): Promise<ModelFolder> {
+  if ((await openTokenizer(folder)).hash !== hash) {
+    throw new CadreError(
+      "mismatch",
+      `start: ${folder}: expected a base with the recipe's tokenizer, found another one; name that folder as tokenizer, too`,
+    );
+  }
+  return openModelFolder(folder);
 }
 
 /** The stream's first examples stand for it: recipe, texts, tokenizer and the code that makes examples all show in them. */

@@ -13,6 +13,7 @@ import type { PretrainingRecipe } from "../pretraining-recipe.js";
 import { NOISE, type PretrainingSources, type TextGroup } from "../pretraining-stream.js";
 import { readInstructionSources } from "./pretraining-instructions.js";
 import { indexHeldout, type PretrainingText, readPretrainingText, type SkippedFile } from "./pretraining-text.js";
+import { readWordsOfRecipe } from "./pretraining-words.js";
 
 /** Windows of the validation texts that are scored, spread evenly over them. */
 const VALIDATION_WINDOWS = 160;
@@ -151,8 +152,9 @@ export async function readPretrainingData(
     uncheckedFiles: indexed?.unreadable ?? [],
   };
   emit(onEvent, ready);
+  const feelingWords = await readWordsOfRecipe(recipe, { recipeFolder, sources });
   return {
-    sources: { groups, instructions: instructions.tasks },
+    sources: { groups, instructions: instructions.tasks, feelingWords },
     validation: validationExamples(validationTexts, recipe, tokenizer),
     ready,
   };

@@ -7,7 +7,7 @@ export interface Passages {
   readonly first: string;
   /** What follows `first` in its text. */
   readonly next: string;
-  /** Passages from elsewhere, at least one. */
+  /** Passages from elsewhere, as many as the task needs. */
   readonly others: readonly string[];
   /** What kind of text `first` comes from, e.g. `story`. */
   readonly kind: string;
