@@ -68,14 +68,14 @@ export async function pretrain(options: PretrainOptions): Promise<PretrainResult
   await mkdir(runFolder, { recursive: true }).catch((error: unknown) => {
     throw wrapSystemError(error, `cannot make ${runFolder}`);
   });
+  await using start =
+    recipe.start === undefined ? undefined : await openStart(resolve(options.recipeFolder, recipe.start), tokenizer);
   const { sources, validation, ready } = await readPretrainingData(options, tokenizer);
   await writeFileAtomic(
     join(runFolder, "data.json"),
     `${JSON.stringify({ format: "cadre-pretraining-data", formatVersion: 1, ...ready }, null, 2)}\n`,
   );
   const newStream = () => pretrainingStream(recipe, tokenizer, sources);
-  await using start =
-    recipe.start === undefined ? undefined : await openStart(resolve(options.recipeFolder, recipe.start), tokenizer);
   const embeddings = await startingEmbeddings(recipe, { model, sources, runFolder });
   const store = checkpointFolder(join(runFolder, "checkpoints"));
   using metrics = openMetricsFile(join(runFolder, "metrics.jsonl"));
