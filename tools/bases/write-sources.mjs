@@ -20,7 +20,12 @@ function compilePattern(pattern) {
   return new RegExp(`^${source.replaceAll("*", "[^/]*").replaceAll("?", "[^/]")}$`);
 }
 
-const { dataSets } = readJson("tools/bases/licences.json");
+function withHash(folder, { path, ...dataSet }) {
+  const bytes = readFileSync(join(folder, path));
+  return { path, sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length, ...dataSet };
+}
+
+const { dataSets, wordLists } = readJson("tools/bases/licences.json");
 const heldout = new Set(readJson("bases/cadre-mini/heldout.json").files.map(({ path }) => path));
 const available = listFiles(root).filter((path) => !heldout.has(path));
 
@@ -36,18 +41,10 @@ for (const { files: patterns, ...dataSet } of dataSets) {
       if (files.has(path)) {
         throw new Error(`licences.json: ${path} belongs to two data sets`);
       }
-      const bytes = readFileSync(join(root, path));
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      files.set(path, { path, sha256, bytes: bytes.length, ...dataSet });
+      files.set(path, withHash(root, { path, ...dataSet }));
     }
   }
 }
-
-const { wordLists } = readJson("tools/bases/licences.json");
-const withHash = ({ path, ...dataSet }) => {
-  const bytes = readFileSync(join(repository, "bases/cadre-mini", path));
-  return { path, sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.length, ...dataSet };
-};
 
 const document = {
   format: "cadre-sources",
@@ -57,7 +54,7 @@ const document = {
     "Written by tools/bases/write-sources.mjs.",
   root: "../shared/data",
   files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
-  wordLists: wordLists.map(withHash),
+  wordLists: wordLists.map((list) => withHash(join(repository, "bases/cadre-mini"), list)),
 };
 writeFileSync(join(repository, "bases/cadre-mini/sources.json"), `${JSON.stringify(document, null, 2)}\n`);
 const total = document.files.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -83,6 +83,7 @@ export async function readPretrainingData(
   if (sources !== undefined) {
     checkSources(sources, heldout ?? { files: [] });
   }
+  const feelingWords = await readWordsOfRecipe(recipe, { recipeFolder, sources });
   const indexed =
     heldout === undefined ? undefined : await indexHeldout(heldout.files.map(({ path }) => join(root, path)));
   const sizes = await findRowFiles(
@@ -152,7 +153,6 @@ export async function readPretrainingData(
     uncheckedFiles: indexed?.unreadable ?? [],
   };
   emit(onEvent, ready);
-  const feelingWords = await readWordsOfRecipe(recipe, { recipeFolder, sources });
   return {
     sources: { groups, instructions: instructions.tasks, feelingWords },
     validation: validationExamples(validationTexts, recipe, tokenizer),

@@ -1,3 +1,4 @@
+import { at } from "../../core/at.js";
 import type { Random } from "../../core/random.js";
 import type { Instance } from "../task.js";
 
@@ -38,4 +39,30 @@ export function yesAndNo(random: Random): readonly [string, string] {
     ["correct", "incorrect"],
   ] as const;
   return pairs[random.nextInteger(pairs.length)] ?? pairs[0];
+}
+
+/**
+ * An instance that asks for a word of what follows, among one of every passage from elsewhere.
+ * @param isAsked which words may be asked for; those of `first` never are.
+ * @param draw chooses one of the words that may, at least one.
+ * @returns undefined where a passage has no such word, or two give the same.
+ */
+export function wordOfNext(
+  { first, next, others }: Passages,
+  {
+    isAsked,
+    draw,
+  }: { readonly isAsked: (word: string) => boolean; readonly draw: (words: readonly string[]) => string },
+  random: Random,
+): Instance | undefined {
+  const own = new Set(wordsOf(first));
+  const drawFrom = (passage: string): string | undefined => {
+    const fresh = wordsOf(passage).filter((word) => isAsked(word) && !own.has(word));
+    return fresh.length === 0 ? undefined : draw(fresh);
+  };
+  const drawn = [next, ...others].map(drawFrom).filter((word) => word !== undefined);
+  const choices = [...new Set(drawn)];
+  return choices.length <= others.length
+    ? undefined
+    : { fields: { text: first }, targets: [at(choices, 0)], choices: random.shuffle([...choices]) };
 }

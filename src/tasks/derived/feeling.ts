@@ -1,5 +1,6 @@
 import { at } from "../../core/at.js";
 import type { Random } from "../../core/random.js";
+import type { Instance } from "../task.js";
 import { type DerivedTask, wordsOf, yesAndNo } from "./derived-task.js";
 
 /** Words in lower case and how good they sound, from -4 to 4. */
@@ -54,12 +55,8 @@ export function feelingTasks(words: FeelingWords): readonly DerivedTask[] {
         "Sentiment of: {{ text }}",
         "Tone? {{ text }}",
       ],
-      make({ first }, random) {
-        const text = clearExcerpt(first, words, random);
-        if (text === undefined) return undefined;
-        const [good, bad] = at(LABELS, random.nextInteger(LABELS.length));
-        return { fields: { text: text.text, good, bad }, targets: [text.isGood ? good : bad], choices: [good, bad] };
-      },
+      make: ({ first }, random) =>
+        judged(clearExcerpt(first, words, random), () => at(LABELS, random.nextInteger(LABELS.length))),
     },
     {
       name: "derived/pleased",
@@ -68,12 +65,7 @@ export function feelingTasks(words: FeelingWords): readonly DerivedTask[] {
         "Is the tone of this text good? {{ text }}",
         "Does the writer seem pleased? {{ text }}",
       ],
-      make({ first }, random) {
-        const text = clearExcerpt(first, words, random);
-        if (text === undefined) return undefined;
-        const [yes, no] = yesAndNo(random);
-        return { fields: { text: text.text }, targets: [text.isGood ? yes : no], choices: [yes, no] };
-      },
+      make: ({ first }, random) => judged(clearExcerpt(first, words, random), () => yesAndNo(random)),
     },
     {
       name: "derived/feeling-degree",
@@ -108,19 +100,28 @@ export function feelingTasks(words: FeelingWords): readonly DerivedTask[] {
         const drawn = Array.from({ length: 1 + random.nextInteger(5) }, () =>
           at(side, random.nextInteger(side.length)),
         );
-        const [good, bad] = at(LABELS, random.nextInteger(LABELS.length));
-        return { fields: { text: drawn.join(", "), good, bad }, targets: [isGood ? good : bad], choices: [good, bad] };
+        return judged({ text: drawn.join(", "), isGood }, () => at(LABELS, random.nextInteger(LABELS.length)));
       },
     },
   ];
 }
 
+/** What sounds good or bad. */
+interface Judged {
+  readonly text: string;
+  readonly isGood: boolean;
+}
+
+/** @param answers draws two, of which the first is the good one. */
+function judged(judgement: Judged | undefined, answers: () => readonly [string, string]): Instance | undefined {
+  if (judgement === undefined) return undefined;
+  const [good, bad] = answers();
+  const { text, isGood } = judgement;
+  return { fields: { text, good, bad }, targets: [isGood ? good : bad], choices: [good, bad] };
+}
+
 /** An excerpt that sounds clearly good, or clearly bad, each as often; undefined where this one does not. */
-function clearExcerpt(
-  passage: string,
-  words: FeelingWords,
-  random: Random,
-): { readonly text: string; readonly isGood: boolean } | undefined {
+function clearExcerpt(passage: string, words: FeelingWords, random: Random): Judged | undefined {
   const text = excerptOf(passage, random);
   const { degree, found } = feelingOf(text, words);
   const isGood = random.nextFloat() < 0.5;

@@ -1,6 +1,6 @@
 import { at } from "../../core/at.js";
 import type { Random } from "../../core/random.js";
-import { type DerivedTask, wordsOf, yesAndNo } from "./derived-task.js";
+import { type DerivedTask, wordOfNext, wordsOf, yesAndNo } from "./derived-task.js";
 
 /** A word that stands for itself: letters only, and long enough to carry a meaning. */
 const PLAIN_WORD = /^\p{L}{4,}$/u;
@@ -72,18 +72,12 @@ export const derivedTasks: readonly DerivedTask[] = [
       "Which of these words goes with the text?\n{{ text }}",
       "What else is this about? {{ text }}",
     ],
-    make({ first, next, others }, random) {
-      const words = new Set(wordsOf(first));
-      const draw = (passage: string): string | undefined => {
-        const fresh = wordsOf(passage).filter((word) => PLAIN_WORD.test(word) && !words.has(word));
-        return fresh.length === 0 ? undefined : at(fresh, random.nextInteger(fresh.length));
-      };
-      const drawn = [next, ...others].map(draw).filter((word) => word !== undefined);
-      const choices = [...new Set(drawn)];
-      return choices.length <= others.length
-        ? undefined
-        : { fields: { text: first }, targets: [at(choices, 0)], choices: random.shuffle([...choices]) };
-    },
+    make: (passages, random) =>
+      wordOfNext(
+        passages,
+        { isAsked: (word) => PLAIN_WORD.test(word), draw: (words) => at(words, random.nextInteger(words.length)) },
+        random,
+      ),
   },
   {
     // Without their order the words can only be guessed from what the text is about.

@@ -1,6 +1,6 @@
 import { at } from "../../core/at.js";
 import type { Random } from "../../core/random.js";
-import { type DerivedTask, wordsOf } from "./derived-task.js";
+import { type DerivedTask, wordOfNext } from "./derived-task.js";
 
 /** Letters only, long enough to carry a meaning, and no name. */
 const PLAIN_WORD = /^\p{Ll}{4,}$/u;
@@ -20,20 +20,18 @@ export const subjectWordTask: DerivedTask = {
     "What is this about? {{ text }}",
     "{{ text }}\nSubject:",
   ],
-  make({ first, next, others }, random) {
-    const own = new Set(wordsOf(first));
-    const draw = (passage: string): string | undefined => drawSubject(passage, own, random);
-    const drawn = [next, ...others].map(draw).filter((word) => word !== undefined);
-    const choices = [...new Set(drawn)];
-    return choices.length <= others.length
-      ? undefined
-      : { fields: { text: first }, targets: [at(choices, 0)], choices: random.shuffle([...choices]) };
-  },
+  make: (passages, random) =>
+    wordOfNext(
+      passages,
+      { isAsked: (word) => PLAIN_WORD.test(word), draw: (words) => longestOf(words, random) },
+      random,
+    ),
 };
 
-function drawSubject(passage: string, own: ReadonlySet<string>, random: Random): string | undefined {
-  const fresh = wordsOf(passage).filter((word) => PLAIN_WORD.test(word) && !own.has(word));
-  const drawn =
-    fresh.length === 0 ? [] : Array.from({ length: DRAWN }, () => at(fresh, random.nextInteger(fresh.length)));
-  return drawn.toSorted((left, right) => right.length - left.length)[0];
+function longestOf(words: readonly string[], random: Random): string {
+  const drawn = Array.from({ length: DRAWN }, () => at(words, random.nextInteger(words.length)));
+  return at(
+    drawn.toSorted((left, right) => right.length - left.length),
+    0,
+  );
 }
