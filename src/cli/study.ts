@@ -3,7 +3,7 @@ import { trainIntoLibrary } from "../cadre/node/train-into-library.js";
 import { CadreError } from "../core/errors.js";
 import { sha256 } from "../core/hash.js";
 import { hashBase } from "../library/base-hash.js";
-import { type ModelFolder, openModelFolder } from "../models/node/model-folder.js";
+import { openModelFolder } from "../models/node/model-folder.js";
 import { resolveBase } from "../models/node/resolve-base.js";
 import { writeReport } from "../report/node/write-report.js";
 import type { Report } from "../report/report.js";
@@ -36,6 +36,8 @@ export interface StudyCommandOptions {
 
 /** The studies by name. */
 const studies = ["learnability", "base-card", "elm"] as const;
+/** So many digits of the weights' hash (`hashBase`) stand in a report. */
+const WEIGHTS_DIGITS = 12;
 /** Training seeds of the study `elm`; a claim needs three. */
 const ELM_SEEDS = [1, 2, 3];
 
@@ -49,16 +51,23 @@ export async function studyCommand(wanted: string, options: StudyCommandOptions)
   const folder = await resolveBase(options.base, offlineOption(options));
   await using device = await openDevice(threads);
   await using base = await openModelFolder(folder);
+  const tokenizer = await openTokenizer(folder);
+  const weights = await hashBase(base);
+  const allResults = options.results ?? join("runs", "studies", name);
   const common = {
     device,
     base,
-    tokenizer: await openTokenizer(folder),
-    resultsFolder: join(options.results ?? join("runs", "studies", name), await keyOf(base)),
+    tokenizer,
+    resultsFolder: join(allResults, await keyOf(weights)),
     part: partOf(options.part),
   };
-  const report = await runStudy(name, { common, folder, options });
+  const anyWeights = join(allResults, await keyOf([base.config, tokenizer.hash]));
+  const report = await runStudy(name, { common, anyWeights, folder, options });
   if (report !== undefined) {
-    const { markdown, html } = await writeReport(report, { folder: options.out, name });
+    const { markdown, html } = await writeReport(withBase(report, { name: options.base, weights }), {
+      folder: options.out,
+      name,
+    });
     console.log(`${markdown}\n${html}`);
   }
 }
@@ -70,9 +79,15 @@ async function runStudy(
   name: (typeof studies)[number],
   {
     common,
+    anyWeights,
     folder,
     options,
-  }: { readonly common: CommonOptions; readonly folder: string; readonly options: StudyCommandOptions },
+  }: {
+    readonly common: CommonOptions;
+    readonly anyWeights: string;
+    readonly folder: string;
+    readonly options: StudyCommandOptions;
+  },
 ): Promise<Report | undefined> {
   const dataFolder = resolve(options.data, "superglue-cls");
   switch (name) {
@@ -81,6 +96,7 @@ async function runStudy(
     case "base-card":
       return studyBaseCard({
         ...common,
+        anyWeightsResultsFolder: anyWeights,
         dataFolder,
         recipe: cardRecipe,
         sets: setsOf(options.sets),
@@ -149,12 +165,21 @@ function seedsOf(wanted: readonly string[] | undefined): readonly number[] {
   return seeds;
 }
 
-/** Results of another base, or of arms that are trained in another way, must not be taken for this one's. */
-async function keyOf({ model, weights }: ModelFolder): Promise<string> {
+/** A figure is of certain weights: a reader must see whether they are those that ship now. */
+function withBase(report: Report, { name, weights }: { readonly name: string; readonly weights: string }): Report {
+  const base = `base ${name}, weights ${weights.slice(0, WEIGHTS_DIGITS)}`;
+  return { ...report, subtitle: report.subtitle === undefined ? base : `${report.subtitle}; ${base}` };
+}
+
+/**
+ * Results of another base, or of arms that are trained in another way, must not be taken for this one's.
+ * @param base what the results depend on: the hash of the weights, or the model's shape and its tokenizer.
+ */
+async function keyOf(base: unknown): Promise<string> {
   const arms = (["full", "lora", "bottleneck"] as const).map((trained) =>
     armRecipe({ weights: "base", trained, loss: "tokens and choices", learningRate: 1, steps: 100, seed: 1 }),
   );
-  const key = JSON.stringify([await hashBase({ model, weights }), arms]);
+  const key = JSON.stringify([base, arms]);
   return (await sha256(new TextEncoder().encode(key))).slice(0, 12);
 }
 

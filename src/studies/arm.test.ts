@@ -1,44 +1,25 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { initialTensors } from "../models/initialize.js";
-import { type ModelFolder, openModelFolder, saveModelFolder } from "../models/node/model-folder.js";
-import { parseT5Config } from "../models/t5/config.js";
-import { createT5 } from "../models/t5/t5.js";
 import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
-import { createByteTokenizer } from "../tokenizers/byte-tokenizer.js";
 import { type Arm, trainArm } from "./arm.js";
 import { type ClassificationSet, generateClassificationSet } from "./classification-set.js";
+import { openTinyBase, type TinyBase } from "./tiny-base.test.helpers.js";
 
 let device: Device;
-let folder = "";
-let base: ModelFolder;
+let tiny: TinyBase;
 let set: ClassificationSet;
 
 beforeAll(async () => {
   device = await openDevice({ threads: 1 });
-  folder = await mkdtemp(join(tmpdir(), "cadre-arm-"));
-  const tokenizer = await createByteTokenizer();
-  const config = parseT5Config({
-    vocab_size: tokenizer.vocabularySize,
-    d_model: 16,
-    d_kv: 8,
-    d_ff: 32,
-    num_layers: 1,
-    num_heads: 2,
-    feed_forward_proj: "gated-gelu",
-    tie_word_embeddings: false,
+  tiny = await openTinyBase();
+  set = generateClassificationSet("numbers/even-or-odd", {
+    tokenizer: tiny.tokenizer,
+    limits: { validation: 12, test: 5 },
   });
-  await saveModelFolder(folder, { config, tensors: initialTensors(createT5(config).parameters, 1) });
-  base = await openModelFolder(folder);
-  set = generateClassificationSet("numbers/even-or-odd", { tokenizer, limits: { validation: 12, test: 5 } });
 });
 afterAll(async () => {
-  await base[Symbol.asyncDispose]();
+  await tiny[Symbol.asyncDispose]();
   await device.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const armOf = (changes: Partial<Arm>): Arm => ({
@@ -53,7 +34,7 @@ const armOf = (changes: Partial<Arm>): Arm => ({
 
 function trained(arm: Arm, scoredSteps: readonly number[] = [8, 24]) {
   const examples = set.train.examples.slice(0, 60);
-  return trainArm({ device, base, arm, examples, scored: set.validation.examples, scoredSteps });
+  return trainArm({ device, base: tiny.base, arm, examples, scored: set.validation.examples, scoredSteps });
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

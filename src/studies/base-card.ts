@@ -54,8 +54,10 @@ export interface BaseCardOptions {
   readonly tokenizer: Tokenizer;
   /** `superglue-cls` */
   readonly dataFolder: string;
-  /** Where the results of single runs are kept. */
+  /** Where the results of single runs on the base's weights are kept. */
   readonly resultsFolder: string;
+  /** Where those from random numbers and those of the baselines are: they hold for all bases of this shape and tokenizer. */
+  readonly anyWeightsResultsFolder: string;
   readonly recipe: CardRecipe;
   /** Some of `CARD_SETS`. */
   readonly sets: readonly string[];
@@ -80,7 +82,7 @@ export async function studyBaseCard(options: BaseCardOptions): Promise<Report | 
       await readClassificationSet(dataFolder, { name, tokenizer, limits: LIMITS }),
       INPUT_LENGTH,
     );
-    const baselines = await storedResult(options.resultsFolder, {
+    const baselines = await storedResult(options.anyWeightsResultsFolder, {
       name: `${name} baselines`,
       schema: baselineSchema,
       compute: async () => baselinesOf(set),
@@ -152,7 +154,8 @@ function runOf(
   }: { readonly set: ClassificationSet; readonly arm: CardArm; readonly learningRate: number; readonly seed: number },
 ): Promise<z.output<typeof runSchema>> {
   const { recipe } = options;
-  return storedResult(options.resultsFolder, {
+  const weights = arm === "expert on the base" ? "base" : "random";
+  return storedResult(weights === "base" ? options.resultsFolder : options.anyWeightsResultsFolder, {
     name: [set.name, arm, learningRate, `seed ${seed}`].join(" "),
     schema: runSchema,
     compute: async () => {
@@ -162,7 +165,7 @@ function runOf(
         device: options.device,
         base: options.base,
         arm: {
-          weights: arm === "expert on the base" ? "base" : "random",
+          weights,
           trained: trainedOf(arm, recipe),
           loss: recipe.loss,
           learningRate,
