@@ -1,13 +1,18 @@
-// The report of tools/bases/compare-recipes.mjs (first the runs under an earlier mixture, then those under the present one) and of the long run (after npm run build):
-// node tools/bases/compare-report.mjs EARLIER-RUNS PRESENT-RUNS OUT-FOLDER LONG-RUN-FOLDER
+// The report of tools/bases/compare-recipes.mjs (first the runs under an earlier mixture, then those under the present one) and of the base's two parts (after npm run build):
+// node tools/bases/compare-report.mjs EARLIER-RUNS PRESENT-RUNS OUT-FOLDER FIRST-PART SECOND-PART
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { writeReport } from "../../dist/src/report/node/write-report.js";
 import { openTokenizer } from "../../dist/src/tokenizers/node/open-tokenizer.js";
 
-const [folder = "runs/compare", present = "runs/compare-present", out = "docs/results", longRun = "runs/cadre-mini"] =
-  process.argv.slice(2);
+const [
+  folder = "runs/compare",
+  present = "runs/compare-present",
+  out = "docs/results",
+  firstPart = "runs/cadre-mini",
+  secondPart = "runs/cadre-mini-tasks",
+] = process.argv.slice(2);
 
 function readRun(path, name) {
   let text;
@@ -46,7 +51,6 @@ async function piecesPerByte({ name }) {
 }
 const perByte = new Map();
 for (const run of presentRuns) perByte.set(run.name, await piecesPerByte(run));
-const [long] = readRun(longRun, "cadre-mini");
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const millionTokens = ({ steps }, until) =>
   sum(steps.filter(({ step }) => step <= until).map(({ inputTokens }) => inputTokens)) / 1e6;
@@ -71,6 +75,32 @@ const table = (of, more = []) => ({
     ...more.map(({ of: value }) => value(run)),
   ]),
 });
+
+/** What a part of the base's pre-training did to the loss on books; nothing if its run is not there. */
+function partSection(path, title) {
+  return readRun(path, "cadre-mini").map((run) => ({
+    title,
+    blocks: [
+      {
+        type: "curves",
+        title: `Validation loss of cadre-mini: ${title.toLowerCase()}`,
+        xAxis: { title: "input tokens", unit: "M" },
+        yAxis: { title: "loss", unit: "nats per target token" },
+        series: [
+          {
+            name: "cadre-mini",
+            points: run.validations.map(({ step, score }) => ({ x: millionTokens(run, step), y: -score })),
+          },
+        ],
+      },
+      {
+        type: "text",
+        text: `${run.steps.length} steps, ${millionTokens(run, Number.POSITIVE_INFINITY).toFixed(1)} M input tokens, ${(run.start.parameters / 1e6).toFixed(2)} M weights; validation loss on held-out books ${(-run.validations.at(-1).score).toFixed(3)}.`,
+      },
+    ],
+  }));
+}
+
 const report = {
   format: "cadre-report",
   formatVersion: 1,
@@ -94,7 +124,7 @@ const report = {
         table(runs),
         {
           type: "text",
-          text: "Losses of different vocabularies are not comparable by token. Each variant differs from the recipe in what its name says, and gets as many steps as the same compute buys; warm-up 15 %, decay over the last 30 %. These runs came before the mixture was changed (half of it span corruption, no word vectors; the recipe and tools/bases/compare-recipes.mjs as of commit cc5eb18): they compare variants with each other, not with the long run below.",
+          text: "Losses of different vocabularies are not comparable by token. Each variant differs from the recipe in what its name says, and gets as many steps as the same compute buys; warm-up 15 %, decay over the last 30 %. These runs came before the mixture was changed (half of it span corruption, no word vectors; the recipe and tools/bases/compare-recipes.mjs as of commit cc5eb18): they compare variants with each other, not with the base's own runs below.",
         },
         {
           type: "text",
@@ -122,31 +152,8 @@ const report = {
         },
       ],
     },
-    ...(long === undefined
-      ? []
-      : [
-          {
-            title: "The long run",
-            blocks: [
-              {
-                type: "curves",
-                title: "Validation loss of cadre-mini",
-                xAxis: { title: "input tokens", unit: "M" },
-                yAxis: { title: "loss", unit: "nats per target token" },
-                series: [
-                  {
-                    name: "cadre-mini",
-                    points: long.validations.map(({ step, score }) => ({ x: millionTokens(long, step), y: -score })),
-                  },
-                ],
-              },
-              {
-                type: "text",
-                text: `${long.steps.length} steps, ${millionTokens(long, Number.POSITIVE_INFINITY).toFixed(1)} M input tokens, ${(long.start.parameters / 1e6).toFixed(2)} M weights; validation loss on held-out books ${(-long.validations.at(-1).score).toFixed(3)}. The rate falls over the last 3,000 steps.`,
-              },
-            ],
-          },
-        ]),
+    ...partSection(firstPart, "The first part"),
+    ...partSection(secondPart, "The second part"),
   ],
 };
 console.log(await writeReport(report, { folder: out, name: "cadre-mini" }));
