@@ -3,7 +3,7 @@ import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import { type Arm, trainArm } from "./arm.js";
 import { type ClassificationSet, generateClassificationSet } from "./classification-set.js";
-import { openTinyBase, type TinyBase } from "./tiny-base.test.helpers.js";
+import { openTinyBase, type TinyBase } from "./node/tiny-base.test.helpers.js";
 
 let device: Device;
 let tiny: TinyBase;

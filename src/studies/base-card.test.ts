@@ -6,7 +6,7 @@ import type { Device } from "../runtime/device.js";
 import { openDevice } from "../runtime/node/open-device.js";
 import { type CardRunProgress, studyBaseCard } from "./base-card.js";
 import { cardRecipe } from "./base-card-result.js";
-import { openTinyBase } from "./tiny-base.test.helpers.js";
+import { openTinyBase } from "./node/tiny-base.test.helpers.js";
 
 let device: Device;
 let folder = "";

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialTensors } from "../models/initialize.js";
-import { type ModelFolder, openModelFolder, saveModelFolder } from "../models/node/model-folder.js";
-import { parseT5Config } from "../models/t5/config.js";
-import { createT5 } from "../models/t5/t5.js";
-import { createByteTokenizer } from "../tokenizers/byte-tokenizer.js";
-import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { initialTensors } from "../../models/initialize.js";
+import { type ModelFolder, openModelFolder, saveModelFolder } from "../../models/node/model-folder.js";
+import { parseT5Config } from "../../models/t5/config.js";
+import { createT5 } from "../../models/t5/t5.js";
+import { createByteTokenizer } from "../../tokenizers/byte-tokenizer.js";
+import type { Tokenizer } from "../../tokenizers/tokenizer.js";
 
 /** A T5 of random numbers that a test can train, its byte tokenizer, and the folder that it is opened from. */
 export interface TinyBase extends AsyncDisposable {
